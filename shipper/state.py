@@ -1,0 +1,240 @@
+"""`state.db`: one SQLite file that holds all that must survive: positions, intents, windows, alerts, outbox, segments,
+quarantine. A batch is committed in one transaction or not at all.
+
+WAL with `synchronous=FULL`: a commit that returned is on the disk. One process writes (it holds the `tail` lock); any
+number of others read.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from shipper.errors import ShipperError, StateMismatch
+from shipper.model import Alert, Batch, Progress, StateChange
+
+SCHEMA_VERSION = 1
+
+SCHEMA = """
+CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE files(
+  file_id TEXT PRIMARY KEY, family TEXT NOT NULL, path TEXT NOT NULL, device INTEGER NOT NULL, inode INTEGER NOT NULL,
+  offset INTEGER NOT NULL, check_at INTEGER NOT NULL, check_hash TEXT NOT NULL, size INTEGER NOT NULL,
+  done INTEGER NOT NULL, lost INTEGER NOT NULL, time TEXT NOT NULL, updated REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE intents(seq INTEGER PRIMARY KEY AUTOINCREMENT, intent BLOB NOT NULL);
+CREATE TABLE windows(rule_id TEXT NOT NULL, group_key TEXT NOT NULL, state BLOB NOT NULL,
+  PRIMARY KEY(rule_id, group_key)) WITHOUT ROWID;
+CREATE TABLE alerts(id TEXT PRIMARY KEY, rule_id TEXT NOT NULL, level TEXT NOT NULL, first TEXT NOT NULL,
+  last TEXT NOT NULL, updated TEXT NOT NULL, alert BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX alerts_by_last ON alerts(last);
+CREATE TABLE outbox(seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, alert_id TEXT NOT NULL,
+  payload BLOB NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, next_at REAL NOT NULL DEFAULT 0,
+  last_error TEXT NOT NULL DEFAULT '');
+CREATE TABLE silences(id INTEGER PRIMARY KEY AUTOINCREMENT, rule_id TEXT NOT NULL, until REAL NOT NULL,
+  reason TEXT NOT NULL);
+CREATE TABLE segments(number INTEGER PRIMARY KEY, stream TEXT NOT NULL, day TEXT NOT NULL, form TEXT NOT NULL,
+  bytes INTEGER NOT NULL, rows INTEGER NOT NULL, first TEXT NOT NULL, last TEXT NOT NULL);
+CREATE TABLE quarantine(seq INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL, sink TEXT NOT NULL,
+  reason TEXT NOT NULL, at REAL NOT NULL, doc BLOB NOT NULL, replayed REAL);
+CREATE TABLE status(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+"""
+
+
+class State:
+    """The writer's view of `state.db`. Thread-safe by having one connection a thread: open one `State` a thread."""
+
+    def __init__(self, path: Path, *, readonly: bool = False) -> None:
+        """Opens or creates the file.
+
+        Raises `StateMismatch` when it is from a newer version or not a database, `ShipperError` when it is missing
+        and `readonly`.
+        """
+        self.path = path
+        if readonly and not path.exists():
+            raise ShipperError(f"{path.parent}: nothing has been stored here yet; start with: shipper run")
+        try:
+            self._db = self._open(readonly)
+            self._check_version(readonly)
+        except sqlite3.DatabaseError as error:
+            raise StateMismatch(
+                f"{path}: cannot be read as a state file ({error}); restore it from a backup, "
+                "or move it away and start with --fresh-state (every file is read again, so records double)"
+            ) from error
+
+    def _open(self, readonly: bool) -> sqlite3.Connection:
+        if not readonly and not self.path.exists():
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        uri = f"file:{_quoted(self.path)}?mode={'ro' if readonly else 'rw'}"
+        db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30.0, check_same_thread=False)
+        db.row_factory = sqlite3.Row
+        if not readonly:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")
+        return db
+
+    def _check_version(self, readonly: bool) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise StateMismatch(
+                f"{self.path}: written by a newer shipper (format {version}, this one knows {SCHEMA_VERSION}); upgrade shipper"
+            )
+        if version == 0 and not readonly:
+            with self.transaction():
+                if self._db.execute("PRAGMA user_version").fetchone()[0] == 0:
+                    for statement in SCHEMA.split(";"):
+                        self._db.execute(statement)
+                    self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._db
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def rows(self, sql: str, values: Iterable[Any] = ()) -> list[sqlite3.Row]:
+        """The answer to a query."""
+        return self._db.execute(sql, tuple(values)).fetchall()
+
+    def run(self, *changes: StateChange) -> None:
+        """Runs statements in a transaction of their own."""
+        with self.transaction() as db:
+            for change in changes:
+                db.execute(change.sql, change.values)
+
+    # ── the commit ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def commit(self, batch: Batch) -> None:
+        """Makes a batch final: positions, windows, alerts, outbox, segments, quarantine, in one transaction."""
+        with self.transaction() as db:
+            db.executemany(*save_progress(batch.progress.values()))
+            for change in batch.changes:
+                db.execute(change.sql, change.values)
+            db.execute("DELETE FROM intents")
+
+    def commit_intent(self, batch: Batch) -> None:
+        """Fixes how a batch whose content depends on the clock was cut, before any sink sees it."""
+        known = self.files()
+        ranges = [
+            (file_id, known[file_id].offset if file_id in known else 0, progress.offset)
+            for file_id, progress in batch.progress.items()
+        ]
+        intent = {"clock": batch.clock, "ranges": ranges}
+        self.run(
+            StateChange("DELETE FROM intents", ()),
+            StateChange("INSERT INTO intents(intent) VALUES (?)", (orjson.dumps(intent),)),
+        )
+
+    def intent(self) -> dict[str, Any] | None:
+        """The intent of a batch that was never committed: `{"clock": s, "ranges": [[file id, start, stop]]}`."""
+        found = self.rows("SELECT intent FROM intents ORDER BY seq DESC LIMIT 1")
+        return orjson.loads(found[0]["intent"]) if found else None
+
+    # ── files ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def files(self) -> dict[str, Progress]:
+        """Committed positions by file id."""
+        return {
+            row["file_id"]: Progress(
+                file_id=row["file_id"],
+                offset=row["offset"],
+                check_at=row["check_at"],
+                check=row["check_hash"],
+                device=row["device"],
+                inode=row["inode"],
+                path=row["path"],
+                family=row["family"],
+                size=row["size"],
+                done=bool(row["done"]),
+                lost=row["lost"],
+                time=row["time"],
+            )
+            for row in self.rows("SELECT * FROM files")
+        }
+
+    def forget_files(self, file_ids: Iterable[str]) -> None:
+        """Drops positions of files that no longer exist."""
+        self.run(*(StateChange("DELETE FROM files WHERE file_id = ?", (file_id,)) for file_id in file_ids))
+
+    # ── meta and status ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def meta(self, key: str, default: str = "") -> str:
+        found = self.rows("SELECT value FROM meta WHERE key = ?", (key,))
+        return found[0]["value"] if found else default
+
+    def set_meta(self, key: str, value: str) -> None:
+        self.run(StateChange("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value)))
+
+    def status(self) -> dict[str, Any]:
+        """What the running process says about itself, by key."""
+        return {row["key"]: orjson.loads(row["value"]) for row in self.rows("SELECT * FROM status")}
+
+
+def save_progress(progress: Iterable[Progress]) -> tuple[str, list[tuple[Any, ...]]]:
+    """The statement, and its values, that store positions."""
+    now = time.time()
+    return (
+        "INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        [
+            (
+                p.file_id,
+                p.family,
+                p.path,
+                p.device,
+                p.inode,
+                p.offset,
+                p.check_at,
+                p.check,
+                p.size,
+                p.done,
+                p.lost,
+                p.time,
+                now,
+            )
+            for p in progress
+        ],
+    )
+
+
+def save_alert(alert: Alert) -> StateChange:
+    """Stores an alert's current state."""
+    return StateChange(
+        "INSERT OR REPLACE INTO alerts VALUES (?,?,?,?,?,?,?)",
+        (alert.id, alert.rule_id, alert.level, alert.first, alert.last, alert.updated, orjson.dumps(alert)),
+    )
+
+
+def save_window(rule_id: str, group_key: str, state: bytes | None) -> StateChange:
+    """Stores the window of one rule and group; None removes it."""
+    if state is None:
+        return StateChange("DELETE FROM windows WHERE rule_id = ? AND group_key = ?", (rule_id, group_key))
+    return StateChange("INSERT OR REPLACE INTO windows VALUES (?,?,?)", (rule_id, group_key, state))
+
+
+def post(kind: str, alert: Alert, next_at: float = 0.0) -> StateChange:
+    """Puts an alert into the outbox. `kind`: `record` (to the sinks), `notify` (to people) or `digest`."""
+    return StateChange(
+        "INSERT INTO outbox(kind, alert_id, payload, next_at) VALUES (?,?,?,?)",
+        (kind, alert.id, orjson.dumps(alert), next_at),
+    )
+
+
+def save_status(key: str, value: Any) -> StateChange:
+    """What the running process says about itself."""
+    return StateChange("INSERT OR REPLACE INTO status VALUES (?,?)", (key, orjson.dumps(value)))
+
+
+def _quoted(path: Path) -> str:
+    return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
