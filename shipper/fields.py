@@ -30,17 +30,40 @@ TABLE: tuple[Field, ...] = (
     Field(
         "@timestamp",
         "date",
-        ("@timestamp", "timestamp", "time", "asctime", "ts", "datetime", "created", "date", "record.time.timestamp"),
+        (
+            "@timestamp",
+            "timestamp",
+            "time",
+            "asctime",
+            "ts",
+            "datetime",
+            "created",
+            "date",
+            "record.time.timestamp",
+        ),
         column=True,
     ),
-    Field("message", "text", ("message", "event", "msg", "record.message", "text"), verbatim=True, column=True),
+    Field(
+        "message", "text", ("message", "event", "msg", "record.message", "text"), verbatim=True, column=True
+    ),
     Field(
         "log.level",
         "keyword",
-        ("log.level", "level", "levelname", "level_name", "severity", "lvl", "record.level.name", "record.level"),
+        (
+            "log.level",
+            "level",
+            "levelname",
+            "level_name",
+            "severity",
+            "lvl",
+            "record.level.name",
+            "record.level",
+        ),
         column=True,
     ),
-    Field("log.logger", "keyword", ("log.logger", "logger", "logger_name", "name", "record.name"), True, True),
+    Field(
+        "log.logger", "keyword", ("log.logger", "logger", "logger_name", "name", "record.name"), True, True
+    ),
     Field(
         "log.origin.file.name",
         "keyword",
@@ -55,7 +78,11 @@ TABLE: tuple[Field, ...] = (
         True,
         True,
     ),
-    Field("log.origin.file.line", "long", ("log.origin.file.line", "line", "lineno", "line_number", "record.line")),
+    Field(
+        "log.origin.file.line",
+        "long",
+        ("log.origin.file.line", "line", "lineno", "line_number", "record.line"),
+    ),
     Field("event.id", "keyword", column=True),
     Field("event.ingested", "date"),
     Field("event.dataset", "keyword", column=True),
@@ -67,8 +94,16 @@ TABLE: tuple[Field, ...] = (
     Field("log.file.path", "keyword", column=True),
     Field("log.offset", "long", column=True),
     Field("user.id", "keyword", ("user.id", "user_id", "userId", "uid", "record.extra.user_id"), True, True),
-    Field("user.name", "keyword", ("user.name", "user_name", "username", "record.extra.username"), True, True),
-    Field("source.ip", "ip", ("source.ip", "client_ip", "remote_addr", "client.ip", "ip_address", "ip"), True, True),
+    Field(
+        "user.name", "keyword", ("user.name", "user_name", "username", "record.extra.username"), True, True
+    ),
+    Field(
+        "source.ip",
+        "ip",
+        ("source.ip", "client_ip", "remote_addr", "client.ip", "ip_address", "ip"),
+        True,
+        True,
+    ),
     Field("source.port", "long", ("source.port", "client_port")),
     Field(
         "gen_ai.provider.name",
@@ -77,7 +112,9 @@ TABLE: tuple[Field, ...] = (
         True,
         True,
     ),
-    Field("gen_ai.request.model", "keyword", ("gen_ai.request.model", "model", "record.extra.model"), True, True),
+    Field(
+        "gen_ai.request.model", "keyword", ("gen_ai.request.model", "model", "record.extra.model"), True, True
+    ),
     Field(
         "http.request.method",
         "keyword",
@@ -186,5 +223,3 @@ def _nested(record: dict[str, Any], name: str) -> Any:
                 return found
         dot = name.find(".", dot + 1)
     return _MISSING
-
-

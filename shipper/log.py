@@ -48,7 +48,10 @@ def say(level: str, message: str, **fields: Any) -> None:
     """One event, one line."""
     if LEVELS.index(level) < _threshold:
         return
-    fields = {name: _scrub(str(value)) if isinstance(value, str | Exception) else value for name, value in fields.items()}
+    fields = {
+        name: _scrub(str(value)) if isinstance(value, str | Exception) else value
+        for name, value in fields.items()
+    }
     message = _scrub(message)
     if sys.stderr.isatty():
         rest = " ".join(f"{name}={value}" for name, value in fields.items())

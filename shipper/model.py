@@ -244,7 +244,5 @@ class Notifier(Protocol):
     def send(self, title: str, body: str, level: str, dedup_key: str) -> None: ...
 
 
-
-
 EVIDENCE_LIMIT = 20
 """An alert refers to this many records at most: the first ones, and always the last."""
