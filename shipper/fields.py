@@ -43,9 +43,7 @@ TABLE: tuple[Field, ...] = (
         ),
         column=True,
     ),
-    Field(
-        "message", "text", ("message", "event", "msg", "record.message", "text"), verbatim=True, column=True
-    ),
+    Field("message", "text", ("message", "event", "msg", "record.message", "text"), verbatim=True, column=True),
     Field(
         "log.level",
         "keyword",
@@ -61,9 +59,7 @@ TABLE: tuple[Field, ...] = (
         ),
         column=True,
     ),
-    Field(
-        "log.logger", "keyword", ("log.logger", "logger", "logger_name", "name", "record.name"), True, True
-    ),
+    Field("log.logger", "keyword", ("log.logger", "logger", "logger_name", "name", "record.name"), True, True),
     Field(
         "log.origin.file.name",
         "keyword",
@@ -94,9 +90,7 @@ TABLE: tuple[Field, ...] = (
     Field("log.file.path", "keyword", column=True),
     Field("log.offset", "long", column=True),
     Field("user.id", "keyword", ("user.id", "user_id", "userId", "uid", "record.extra.user_id"), True, True),
-    Field(
-        "user.name", "keyword", ("user.name", "user_name", "username", "record.extra.username"), True, True
-    ),
+    Field("user.name", "keyword", ("user.name", "user_name", "username", "record.extra.username"), True, True),
     Field(
         "source.ip",
         "ip",
@@ -112,9 +106,7 @@ TABLE: tuple[Field, ...] = (
         True,
         True,
     ),
-    Field(
-        "gen_ai.request.model", "keyword", ("gen_ai.request.model", "model", "record.extra.model"), True, True
-    ),
+    Field("gen_ai.request.model", "keyword", ("gen_ai.request.model", "model", "record.extra.model"), True, True),
     Field(
         "http.request.method",
         "keyword",

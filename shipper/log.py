@@ -49,8 +49,7 @@ def say(level: str, message: str, **fields: Any) -> None:
     if LEVELS.index(level) < _threshold:
         return
     fields = {
-        name: _scrub(str(value)) if isinstance(value, str | Exception) else value
-        for name, value in fields.items()
+        name: _scrub(str(value)) if isinstance(value, str | Exception) else value for name, value in fields.items()
     }
     message = _scrub(message)
     if sys.stderr.isatty():
