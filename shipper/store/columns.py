@@ -1,0 +1,101 @@
+"""The typed columns of the embedded store, and the SQL that gets them out of a document.
+
+One column for every entry of `fields.TABLE` with `column=True`, then `doc`: the whole document, byte for byte. A value
+that does not fit its column's type leaves it empty; the document still holds it.
+"""
+
+from collections.abc import Iterator
+from itertools import accumulate
+
+from shipper.fields import TABLE
+
+SQL_TYPES = {
+    "keyword": "VARCHAR",
+    "text": "VARCHAR",
+    "ip": "VARCHAR",
+    "long": "BIGINT",
+    "double": "DOUBLE",
+    "date": "TIMESTAMPTZ",
+    "boolean": "BOOLEAN",
+}
+"""`Field.kind` → DuckDB type."""
+
+COLUMNS: dict[str, str] = {field.name: SQL_TYPES[field.kind] for field in TABLE if field.column}
+"""Column → DuckDB type, without `doc` (VARCHAR), which comes last. Never fetch a TIMESTAMPTZ into Python."""
+
+
+def select_list(doc: str = "doc") -> str:
+    """`expression AS "column", …` over a VARCHAR with one document: each column is extracted when it is asked for."""
+    typed = [
+        f"{_cast(_first(_extract(doc, paths(name)), range(1, len(paths(name)) + 1)), kind)} AS {quoted(name)}"
+        for name, kind in COLUMNS.items()
+    ]
+    return ", ".join([*typed, f"{doc} AS doc"])
+
+
+def select_all(source: str) -> str:
+    """A SELECT of every column and `doc` from a relation that has `doc`, going through each document only once."""
+    every = [paths(name) for name in COLUMNS]
+    starts = accumulate(map(len, every), initial=1)
+    typed = [
+        f"{_cast(_first('found', range(start, start + len(own))), kind)} AS {quoted(name)}"
+        for (name, kind), own, start in zip(COLUMNS.items(), every, starts, strict=False)
+    ]
+    found = _extract("doc", [path for own in every for path in own])
+    return f"SELECT {', '.join(typed)}, doc FROM (SELECT doc, {found} AS found FROM {source})"
+
+
+def no_rows() -> str:
+    """A SELECT with all columns and no row."""
+    typed = [f"NULL::{kind} AS {quoted(name)}" for name, kind in COLUMNS.items()]
+    return f"SELECT {', '.join(typed)}, NULL::VARCHAR AS doc WHERE false"
+
+
+def csv_lines(paths_sql: str, longest: int) -> str:
+    """A relation `doc`, one row a line, whatever the line holds; `longest` is in bytes.
+
+    DuckDB's JSON reader fails on a lone surrogate and trims blanks; its CSV reader with a delimiter that cannot occur
+    in JSON hands lines on as they are.
+    """
+    room = max(longest + 2, 1 << 16)
+    return (
+        f"read_csv({paths_sql}, columns={{'doc': 'VARCHAR'}}, delim='\x01', quote='', escape='', header=false, "
+        f"auto_detect=false, strict_mode=false, max_line_size={room}, buffer_size={max(room, 1 << 20)})"
+    )
+
+
+def paths(name: str) -> list[str]:
+    """JSON paths of a dotted name in the order of `fields.value`: flat first, then nested at any mix of the two."""
+    return ["$" + "".join(f'."{key}"' for key in keys) for keys in _splits(name.split("."))]
+
+
+def _splits(parts: list[str]) -> Iterator[list[str]]:
+    yield [".".join(parts)]
+    for cut in range(1, len(parts)):
+        for rest in _splits(parts[cut:]):
+            yield [".".join(parts[:cut]), *rest]
+
+
+def _extract(doc: str, wanted: list[str]) -> str:
+    """A list with what stands at each path; NULL for a document that DuckDB takes for malformed."""
+    listed = ", ".join(text(path) for path in wanted)
+    return f"TRY(json_extract_string({doc}, [{listed}]))"
+
+
+def _first(found: str, places: range) -> str:
+    picked = ", ".join(f"{found}[{place}]" for place in places)
+    return f"coalesce({picked})" if len(places) > 1 else picked
+
+
+def _cast(value: str, kind: str) -> str:
+    return value if kind == "VARCHAR" else f"TRY_CAST({value} AS {kind})"
+
+
+def quoted(name: str) -> str:
+    """An SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def text(value: object) -> str:
+    """An SQL string literal."""
+    return "'" + str(value).replace("'", "''") + "'"

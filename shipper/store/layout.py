@@ -1,0 +1,54 @@
+"""Where a segment lies, and how `state.db` lists it."""
+
+import sqlite3
+from pathlib import Path
+from typing import NamedTuple
+
+from shipper.state import State
+
+FOLDERS = {"records": "hot", "alerts": "alerts"}
+"""Stream → folder below the data folder."""
+
+
+class Segment(NamedTuple):
+    """One file of the store as the list in `state.db` has it: what is not in the list does not exist."""
+
+    number: int
+    stream: str
+    day: str
+    """`2026.11.23`; for alerts the month, `2026.11`."""
+    form: str
+    """`ndjson` (open, grows) or `parquet` (sealed)."""
+    bytes: int
+    """Committed length; the file may be longer while its writer is at work."""
+    rows: int
+    first: str
+    """Lowest `@timestamp`, RFC 3339 in UTC."""
+    last: str
+
+    @property
+    def file(self) -> str:
+        """The path below the data folder."""
+        return f"{FOLDERS[self.stream]}/{self.day}/{self.number:06d}.{self.form}"
+
+    def path(self, data: Path) -> Path:
+        return data / self.file
+
+    def overlaps(self, since: str, until: str) -> bool:
+        """Whether it can hold a time between two RFC 3339 texts in UTC (`""`: no bound), to the second."""
+        return (not since or self.last[:19] >= since[:19]) and (not until or self.first[:19] <= until[:19])
+
+
+def period(stream: str, time: str) -> str:
+    """The day (alerts: the month) that an RFC 3339 time in UTC belongs to: `2026.11.23`."""
+    return time[: 7 if stream == "alerts" else 10].replace("-", ".")
+
+
+def listed(state: State, stream: str = "") -> list[Segment]:
+    """The committed segments, oldest number first; of all streams when none is named."""
+    rows: list[sqlite3.Row] = state.rows(
+        "SELECT number, stream, day, form, bytes, rows, first, last FROM segments "
+        "WHERE ? IN ('', stream) ORDER BY number",
+        (stream,),
+    )
+    return [Segment(*row) for row in rows]
