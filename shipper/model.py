@@ -178,7 +178,8 @@ class Batch:
         """The bytes that a row covers."""
         file_id = self.origin(row).file_id
         start = self.offsets[row]
-        ranges = self.stitched.get(row) or ((file_id, start, start + len(self.lines[row]) + 1),)
+        newline = 0 if self.odd.get(row, "").startswith("cut") else 1
+        ranges = self.stitched.get(row) or ((file_id, start, start + len(self.lines[row]) + newline),)
         return Position(file_id, ranges)
 
     def event_id(self, row: int) -> str:

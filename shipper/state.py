@@ -81,7 +81,8 @@ class State:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
             raise StateMismatch(
-                f"{self.path}: written by a newer shipper (format {version}, this one knows {SCHEMA_VERSION}); upgrade shipper"
+                f"{self.path}: written by a newer shipper (format {version}, this one knows {SCHEMA_VERSION}); "
+                "upgrade shipper"
             )
         if version == 0 and not readonly:
             with self.transaction():
