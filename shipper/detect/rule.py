@@ -16,6 +16,19 @@ class Place(NamedTuple):
     span: tuple[int, int] | None
 
 
+class Literal(NamedTuple):
+    """A run of characters that stands in a raw line, in any case. ASCII, and nothing that JSON may escape."""
+
+    text: str
+    whole: bool = False
+    """A number that stands alone: no digit right before or behind it."""
+
+
+Needs = tuple[frozenset[Literal], ...] | None
+"""What the raw line of every matching record holds: one literal of each set, the most telling set first. An empty set
+stands for records that never go the fast way. None: nothing can be said."""
+
+
 @dataclass(frozen=True, slots=True)
 class RuleTests:
     """A rule's own evidence: inputs that must match and inputs that must pass.
@@ -46,9 +59,8 @@ class Rule:
     """The exact answer, on a whole record (`Batch.record`)."""
     place: Callable[[Doc], Place]
     """Where a record that matches does so."""
-    needs: tuple[frozenset[str], ...] | None
-    """Literals that the raw line of every matching record holds, in any case: one of each set. None: the rule has to
-    see every record."""
+    needs: Needs
+    """None: the rule has to see every record."""
     alerts: bool = True
     """False for a rule that only feeds a correlation."""
     group_by: tuple[str, ...] = ()
@@ -56,6 +68,8 @@ class Rule:
     realert: float | None = None
     """Seconds until the same rule and group is told again; None: the pipeline's default."""
     tests: RuleTests = RuleTests()
+    fields: tuple[str, ...] = ()
+    """Fields that it reads, each once."""
 
 
 @dataclass(frozen=True, slots=True)
