@@ -1,7 +1,8 @@
 """One log file and its rotated siblings `.1`, `.2`, …: found, kept apart by what they hold, read oldest first.
 
 Identity is device and inode *and* the bytes just before the offset: supervisor gives the new `log` the inode just
-freed, and a truncated file may grow past the old offset between two looks. An open handle keeps what was deleted readable.
+freed, and a truncated file may grow past the old offset between two looks. An open handle keeps what was deleted
+readable.
 """
 
 import os

@@ -1,0 +1,207 @@
+"""The pipeline file: YAML with `${ENV}`, checked whole, every mistake with its line and what to write instead."""
+
+import difflib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from shipper.errors import UsageError
+
+Loc = tuple[str | int, ...]
+Model = TypeVar("Model", bound=BaseModel)
+
+CONDITIONS = {"when_set": True, "unless_set": False}
+
+_VARIABLE = re.compile(r"\$(\$)?\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+
+
+class Mistake(NamedTuple):
+    """Something wrong in a file, and what to do about it."""
+
+    path: Path
+    line: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.what}"
+
+
+class EnrichConfig(BaseModel):
+    """What every record is given."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    service: str = Field(default="xionimus-backend", description="`service.name`.")
+    host: str = Field(default="", description="`host.name`; empty: this machine's.")
+    max_age_days: float = Field(default=3650, gt=0, description="An older time counts as absurd, in days.")
+    max_ahead_s: float = Field(default=3600, gt=0, description="A time further in the future is absurd, in seconds.")
+
+
+class DetectConfig(BaseModel):
+    """Which rules run."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    rules: list[Path] = Field(default=[Path("rules")], description="Sigma files or folders, from the pipeline file on.")
+    secrets: list[Path] = Field(default=[Path("secrets")], description="gitleaks TOML files or folders.")
+    realert: str = Field(default="1h", description="Until the same rule and group is a new alert: `15m`, `1h`.")
+    prefilter: bool = Field(default=True, description="Off: every rule looks at every record. The findings are equal.")
+
+
+class Pipeline(BaseModel):
+    """The whole file. A component is a mapping with a `type`, the name of its file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(default="xionimus", pattern=r"^[a-z][a-z0-9-]*$", description="Prefix of indices.")
+    sources: list[dict[str, Any]] = Field(min_length=1, description="Where records come from.")
+    enrich: EnrichConfig = Field(default_factory=EnrichConfig)
+    detect: DetectConfig = Field(default_factory=DetectConfig)
+    sinks: list[dict[str, Any]] = Field(min_length=1, description="Where records go.")
+    notify: list[dict[str, Any]] = Field(default=[], description="Who is told of alerts.")
+
+
+@dataclass(slots=True)
+class Document:
+    """A YAML file as Python values, with the line of every value."""
+
+    path: Path
+    value: Any = None
+    lines: dict[Loc, int] = field(default_factory=dict)
+    mistakes: list[Mistake] = field(default_factory=list)
+
+    def line(self, loc: Loc) -> int:
+        """The line of a value, or of the nearest thing around it."""
+        while loc and loc not in self.lines:
+            loc = loc[:-1]
+        return self.lines.get(loc, 1)
+
+    def wrong(self, loc: Loc, what: str) -> None:
+        self.mistakes.append(Mistake(self.path, self.line(loc), what))
+
+
+def default_pipeline() -> Path:
+    """`pipelines/xionimus.yml` of the current folder, else the one that ships."""
+    local = Path("pipelines/xionimus.yml")
+    return local if local.exists() else shipped() / "xionimus.yml"
+
+
+def shipped() -> Path:
+    """The folder of pipelines, rules and secrets that ships with the package."""
+    package = Path(__file__).parent
+    installed = package / "_pipelines"
+    return installed if installed.is_dir() else package.parent / "pipelines"
+
+
+def read_document(path: Path, env: Mapping[str, str] = os.environ) -> Document:
+    """Reads a pipeline file and fills in the environment. Raises `UsageError` when there is no such file."""
+    document = Document(path)
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be read ({error.strerror}); name a pipeline file: shipper run FILE"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    try:
+        node = yaml.compose(text, yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        document.mistakes.append(Mistake(path, mark.line + 1 if mark else 1, f"not valid YAML: {error.problem}"))
+        return document
+    except yaml.YAMLError as error:
+        document.mistakes.append(Mistake(path, 1, f"not valid YAML: {' '.join(str(error).split())}"))
+        return document
+    document.value = _construct(document, node, (), env)
+    return document
+
+
+def _construct(document: Document, node: yaml.Node | None, loc: Loc, env: Mapping[str, str]) -> Any:
+    if node is None:
+        return None
+    document.lines[loc] = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(document, node, loc, env)
+    if isinstance(node, yaml.SequenceNode):
+        active = [item for item in node.value if _is_active(item, env)]
+        return [_construct(document, item, (*loc, place), env) for place, item in enumerate(active)]
+    value = yaml.SafeLoader("").construct_object(node)
+    return _fill_in(document, value, loc, env) if isinstance(value, str) else value
+
+
+def _is_active(node: yaml.Node, env: Mapping[str, str]) -> bool:
+    """Whether a component's `when_set: ENV` and `unless_set: ENV` hold: the only conditionals in a pipeline file."""
+    if not isinstance(node, yaml.MappingNode):
+        return True
+    conditions = {key.value: str(value.value) for key, value in node.value if key.value in CONDITIONS}
+    return all(bool(env.get(name)) is CONDITIONS[key] for key, name in conditions.items())
+
+
+def _mapping(document: Document, node: yaml.MappingNode, loc: Loc, env: Mapping[str, str]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in node.value:
+        document.lines[(*loc, key.value)] = key.start_mark.line + 1
+        if key.value in result:
+            document.wrong((*loc, key.value), f"`{key.value}` stands here twice; keep one of them")
+        if key.value not in CONDITIONS:
+            result[key.value] = _construct(document, value, (*loc, key.value), env)
+    return result
+
+
+def _fill_in(document: Document, text: str, loc: Loc, env: Mapping[str, str]) -> str:
+    def one(found: re.Match[str]) -> str:
+        escaped, name, default = found.groups()
+        if escaped:
+            return found.group(0)[1:]
+        value = env.get(name) or default
+        if value is None:
+            document.wrong(loc, f"environment variable {name} is not set; set it, or write ${{{name}:-default}}")
+            return ""
+        return value
+
+    return _VARIABLE.sub(one, text)
+
+
+def validate(document: Document, model: type[Model], value: Any, loc: Loc = ()) -> Model | None:
+    """The value as a model; None, and every mistake noted, when it is not one."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        for item in error.errors(include_url=False, include_input=False):
+            place = (*loc, *item["loc"])
+            document.wrong(place, _explain(item, model))
+        return None
+
+
+def _explain(item: Any, model: type[BaseModel]) -> str:
+    name = ".".join(str(part) for part in item["loc"]) or "this file"
+    if item["type"] == "extra_forbidden":
+        fields = list(_fields_at(model, item["loc"][:-1]))
+        return f"unknown key `{name}`{nearest(str(item['loc'][-1]), fields)}"
+    if item["type"] == "missing":
+        return f"`{name}` is missing; add it"
+    return f"`{name}`: {item['msg'][0].lower()}{item['msg'][1:]}"
+
+
+def _fields_at(model: type[BaseModel], loc: Loc) -> Iterator[str]:
+    for part in loc:
+        inner = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return
+        model = inner
+    yield from model.model_fields
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """` — did you mean …?`, or the list of what there is."""
+    close = difflib.get_close_matches(word, known, 1, 0.6)
+    if close:
+        return f"; did you mean `{close[0]}`?"
+    return f"; known are: {', '.join(sorted(known))}" if known else ""
