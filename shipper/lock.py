@@ -41,3 +41,18 @@ def make_data_folder(data: Path) -> None:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ShipperError(f"{data}: cannot be made ({error.strerror}); give another folder: --data DIR") from error
+
+
+def held_by(data: Path, name: str) -> str:
+    """Who holds the lock, empty when nobody does. Does not wait and does not take it for longer than the look."""
+    path = data / f"{name}.lock"
+    try:
+        file = path.open("r")
+    except OSError:
+        return ""
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return file.read().strip() or "another process"
+    return ""

@@ -165,7 +165,7 @@ class Batch:
     """`records` or `alerts`: which indices or folders it goes to."""
 
     def __len__(self) -> int:
-        return len(self.lines)
+        return len(self.offsets)
 
     def origin(self, row: int) -> Origin:
         """The origin of a row."""
@@ -194,6 +194,10 @@ class Batch:
             added = self.added[row] = self.derive(self, row)
         return {**self.docs[row], **added}
 
+    def forget_inputs(self) -> None:
+        """Lets go of what only the stages need, so that batches that wait for a sink are small."""
+        self.lines, self.docs, self.added, self.derive = [], [], [], None
+
     def keep(self, rows: Sequence[int]) -> None:
         """Drops every row that is not in `rows` (ascending), and keeps all lists aligned.
 
@@ -221,6 +225,10 @@ class Source(Protocol):
     def __iter__(self) -> Iterator[Batch]: ...
 
     def stop(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def status(self) -> list[dict[str, Any]]: ...
 
 
 Stage = Callable[[Batch], Batch]

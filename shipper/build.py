@@ -1,0 +1,142 @@
+"""Turns a pipeline file into what runs: finds each component by the name of its file, puts the stages in their order.
+
+Redaction is the last stage before the sinks. Its place is not the user's to choose.
+"""
+
+import os
+import pkgutil
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from shipper import config as configuration
+from shipper.clock import parse_duration
+from shipper.config import Document, Mistake, Pipeline, nearest, validate
+from shipper.context import Context
+from shipper.errors import UsageError
+from shipper.model import Notifier, Sink, Source
+
+PACKAGES = {"sources": "source", "sinks": "sink", "notify": "notify"}
+
+
+@dataclass(slots=True)
+class Part:
+    """One configured component: its module, which has `build(config, context)`, and its checked configuration."""
+
+    module: Any
+    config: BaseModel
+
+    def build(self, context: Context) -> Any:
+        return self.module.build(self.config, context)
+
+
+@dataclass(slots=True)
+class Plan:
+    """A pipeline file that has been checked; nothing is opened yet."""
+
+    path: Path
+    pipeline: Pipeline
+    parts: dict[str, list[Part]] = field(default_factory=dict)
+
+    @property
+    def rule_paths(self) -> list[Path]:
+        return [self.path.parent / path for path in self.pipeline.detect.rules]
+
+    @property
+    def secret_paths(self) -> list[Path]:
+        return [self.path.parent / path for path in self.pipeline.detect.secrets]
+
+    def sources(self, context: Context) -> list[Source]:
+        return [part.build(context) for part in self.parts["sources"]]
+
+    def sinks(self, context: Context) -> list[Sink]:
+        return [part.build(context) for part in self.parts["sinks"]]
+
+    def notifiers(self, context: Context) -> list[Notifier]:
+        return [part.build(context) for part in self.parts["notify"]]
+
+    @property
+    def realert_s(self) -> float:
+        return parse_duration(self.pipeline.detect.realert)
+
+    @property
+    def host(self) -> str:
+        return self.pipeline.enrich.host or socket.gethostname()
+
+
+def check(path: Path, env: Mapping[str, str] = os.environ) -> tuple[Plan | None, list[Mistake]]:
+    """Every mistake of a pipeline file, and the plan when there is none. Raises `UsageError` when there is no file."""
+    document = configuration.read_document(path, env)
+    if document.value is None and not document.mistakes:
+        document.wrong((), "the file is empty; `sources` and `sinks` are needed")
+    pipeline = validate(document, Pipeline, document.value) if document.value is not None else None
+    raw = document.value if isinstance(document.value, dict) else {}
+    parts = {section: _parts(document, section, package, raw) for section, package in PACKAGES.items()}
+    if pipeline is not None:
+        _check_durations(document, pipeline)
+    if pipeline is None or document.mistakes:
+        return None, sorted(document.mistakes, key=lambda mistake: mistake.line)
+    return Plan(path, pipeline, parts), []
+
+
+def plan(path: Path, env: Mapping[str, str] = os.environ) -> Plan:
+    """The plan. Raises `UsageError` with every mistake, a line each."""
+    found, mistakes = check(path, env)
+    if found is None:
+        raise UsageError("\n".join(map(str, mistakes)))
+    return found
+
+
+def _parts(document: Document, section: str, package: str, raw: dict[str, Any]) -> list[Part]:
+    entries = raw.get(section) or []
+    if not isinstance(entries, list):
+        return []
+    found = (_part(document, section, package, place, entry) for place, entry in enumerate(entries))
+    return [part for part in found if part is not None]
+
+
+def _part(document: Document, section: str, package: str, place: int, entry: Any) -> Part | None:
+    loc = (section, place)
+    if not isinstance(entry, dict):
+        return None
+    kind = entry.get("type", None if "type" not in entry else "null")
+    kind = "null" if kind is None and "type" in entry else kind
+    if kind is None:
+        document.wrong(loc, f"`{section}.{place}.type` is missing; one of: {', '.join(component_names(package))}")
+        return None
+    if kind not in component_names(package):
+        what = f"there is no {package} of type `{kind}`{nearest(str(kind), component_names(package))}"
+        document.wrong((*loc, "type"), what)
+        return None
+    module = import_module(f"shipper.{package}.{kind}")
+    checked = validate(document, module.Config, {**entry, "type": kind}, loc)
+    return None if checked is None else Part(module, checked)
+
+
+def component_names(package: str) -> list[str]:
+    """The components of a package: its files that have a `Config` and a `build`."""
+    folder = Path(__file__).parent / package
+    names = (module.name for module in pkgutil.iter_modules([str(folder)]))
+    return sorted(name for name in names if _is_component(folder / f"{name}.py"))
+
+
+def _is_component(file: Path) -> bool:
+    text = file.read_text("utf-8") if file.exists() else ""
+    return "\nclass Config(" in text and "\ndef build(" in text
+
+
+def _check_durations(document: Document, pipeline: Pipeline) -> None:
+    try:
+        parse_duration(pipeline.detect.realert)
+    except UsageError as error:
+        document.wrong(("detect", "realert"), f"`detect.realert`: {error}")
+
+
+def missing_paths(paths: Sequence[Path]) -> list[Path]:
+    """Those of the paths that are not there."""
+    return [path for path in paths if not path.exists()]

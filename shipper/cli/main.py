@@ -1,0 +1,127 @@
+"""The command `shipper`: its groups, each loaded only when it is called, and the way an error is told."""
+
+import os
+import sys
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from shipper import __version__
+from shipper.errors import ShipperError
+
+COMMANDS = {
+    "run": "shipper.cli.run:run",
+    "demo": "shipper.cli.demo:demo",
+    "check": "shipper.cli.check:check",
+    "preview": "shipper.cli.preview:preview",
+    "search": "shipper.cli.search:search",
+    "tail": "shipper.cli.search:tail",
+    "alerts": "shipper.cli.alerts:alerts",
+    "rules": "shipper.cli.rules:rules",
+    "scan": "shipper.cli.scan:scan",
+    "quarantine": "shipper.cli.quarantine:quarantine",
+    "status": "shipper.cli.status:status",
+}
+DATA_HELP = "Folder that holds everything shipper writes.  [default: ./data, or $SHIPPER_DATA]"
+
+
+class Settings:
+    """What every command shares: the data folder, given before or behind the command's name."""
+
+    def __init__(self) -> None:
+        self.data = Path(os.environ.get("SHIPPER_DATA") or "data")
+
+
+class Commands(click.Group):
+    """Loads a command's module when it is called, and gives each command `--data`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        _accept_data(command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            close = get_close_matches(args[0], COMMANDS, 1)
+            hint = f"did you mean {close[0]}?" if close else f"commands are: {', '.join(COMMANDS)}"
+            raise click.UsageError(f"there is no command {args[0]}; {hint}", ctx) from error
+
+
+def _accept_data(command: click.Command) -> None:
+    if all(parameter.name != "data" for parameter in command.params):
+        command.params.append(
+            click.Option(
+                ["--data", "data"],
+                type=click.Path(file_okay=False, path_type=Path),
+                expose_value=False,
+                callback=_use_data,
+                help=DATA_HELP,
+            )
+        )
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            _accept_data(inner)
+
+
+def _use_data(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        ctx.ensure_object(Settings).data = value
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    help="Follows a backend's JSON logs: searchable records, security alerts, secrets struck out, nothing lost.",
+)
+@click.option(
+    "--data", type=click.Path(file_okay=False, path_type=Path), callback=_use_data, expose_value=False, help=DATA_HELP
+)
+@click.version_option(__version__, prog_name="shipper")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    ctx.ensure_object(Settings)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs a command; every foreseen error is one line on stderr and the exit code of its kind."""
+    sys.exit(run_command(arguments))
+
+
+def run_command(arguments: list[str] | None = None) -> int:
+    """The exit code: 0 done, 1 failed, 2 wrong usage or configuration."""
+    try:
+        result: Any = cli.main(args=arguments, prog_name="shipper", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except ShipperError as error:
+        _tell(str(error))
+        return error.exit_code
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "shipper"
+        _tell(f"{error.format_message().rstrip('.')}; see: {command} --help")
+        return 2
+    except click.ClickException as error:
+        _tell(error.format_message())
+        return error.exit_code
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        # The reader has gone (`| head`): that is its right. Python would complain once more while closing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _tell(message: str) -> None:
+    print(f"shipper: {message}", file=sys.stderr)

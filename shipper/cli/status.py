@@ -1,0 +1,125 @@
+"""`shipper status`: how far each file is read, what the run does, what it holds."""
+
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from shipper.clock import iso
+from shipper.cli.sizes import human_bytes, human_seconds
+from shipper.lock import held_by
+from shipper.state import State
+
+
+@click.command(short_help="Lag per file, rates, sinks, windows, tiers.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.pass_context
+def status(ctx: click.Context, form: str) -> None:
+    """Lag of every file, records a second, what is stored, quarantined, waiting to be told."""
+    data: Path = ctx.obj.data
+    state = State(data / "state.db", readonly=True)
+    found = collect(data, state)
+    if form == "json":
+        click.echo(orjson.dumps(found))
+    else:
+        _show(found)
+
+
+def collect(data: Path, state: State) -> dict[str, Any]:
+    """All that `status` shows, as one object."""
+    run = state.status().get("run", {})
+    holder = held_by(data, "tail")
+    stored = state.rows(
+        "SELECT stream, count(*) AS segments, sum(rows) AS rows, sum(bytes) AS bytes, min(day) AS first, max(day) AS last "
+        "FROM segments GROUP BY stream"
+    )
+    waiting = state.rows(
+        "SELECT count(*) AS n, coalesce(max(attempts), 0) AS attempts FROM outbox WHERE kind != 'record'"
+    )
+    return {
+        "at": iso(time.time()),
+        "data": str(data),
+        "running": holder,
+        "records_per_second": run.get("records_per_second", 0.0) if holder else 0.0,
+        "holding": run.get("holding", "") if holder else "",
+        "files": [_file(entry) for entry in _live_files(state)],
+        "stored": {
+            row["stream"]: {key: row[key] for key in ("segments", "rows", "bytes", "first", "last")} for row in stored
+        },
+        "windows": state.rows("SELECT count(*) AS n FROM windows")[0]["n"],
+        "alerts": state.rows("SELECT count(*) AS n FROM alerts")[0]["n"],
+        "untold": {"alerts": waiting[0]["n"], "attempts": waiting[0]["attempts"]},
+        "quarantine": state.rows("SELECT count(*) AS n FROM quarantine WHERE replayed IS NULL")[0]["n"],
+        "rules": run.get("rules", {}),
+        "metrics": run.get("metrics", {}),
+    }
+
+
+def _live_files(state: State) -> list[Any]:
+    return state.rows("SELECT * FROM files ORDER BY family, done, updated DESC")
+
+
+def _file(row: Any) -> dict[str, Any]:
+    try:
+        found = os.stat(row["path"])
+        same = (found.st_dev, found.st_ino) == (row["device"], row["inode"])
+        size = found.st_size if same else row["size"]
+    except OSError:
+        size = row["size"]
+    lag = max(0, size - row["offset"]) if not row["done"] else 0
+    return {
+        "path": row["path"],
+        "file_id": row["file_id"],
+        "size": size,
+        "committed": row["offset"],
+        "lag_bytes": lag,
+        "lag_s": _age(row["time"]) if lag else 0.0,
+        "lost_bytes": row["lost"],
+        "done": bool(row["done"]),
+    }
+
+
+def _age(when: str) -> float:
+    if not when:
+        return 0.0
+    return max(0.0, round((datetime.now(UTC) - datetime.fromisoformat(when)).total_seconds(), 1))
+
+
+def _show(found: dict[str, Any]) -> None:
+    console = Console(highlight=False)
+    running = f"running ({found['running']})" if found["running"] else "not running"
+    console.print(f"[bold]{running}[/bold], {found['records_per_second']:g} records/s, data in {found['data']}")
+    if found["holding"]:
+        console.print(f"[bold red]holding[/bold red] {found['holding']}", markup=True)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name, justify in (
+        ("file", "left"),
+        ("size", "right"),
+        ("committed", "right"),
+        ("lag", "right"),
+        ("lost", "right"),
+    ):
+        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for entry in found["files"]:
+        late = f" {human_seconds(entry['lag_s'])}" if entry["lag_s"] else ""
+        sizes = (entry["size"], entry["committed"])
+        lag, lost = human_bytes(entry["lag_bytes"]) + late, human_bytes(entry["lost_bytes"])
+        table.add_row(entry["path"], *map(human_bytes, sizes), lag, lost)
+    console.print(table)
+    for stream, kept in found["stored"].items():
+        span = kept["first"] if kept["first"] == kept["last"] else f"{kept['first']} to {kept['last']}"
+        console.print(
+            f"{stream}: {kept['rows']:,} in {kept['segments']} segments, {human_bytes(kept['bytes'])}, {span}"
+        )
+    console.print(
+        f"alerts: {found['alerts']}, {found['untold']['alerts']} not told yet; windows open: {found['windows']}; "
+        f"quarantine: {found['quarantine']}"
+    )
+    if found["rules"]:
+        console.print("rules: " + ", ".join(f"{count} {name}" for name, count in found["rules"].items()))

@@ -1,0 +1,156 @@
+"""The loop: source → stages → writer. Signals end it cleanly; rule files are taken up while it runs."""
+
+import contextlib
+import gc
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from shipper import log
+from shipper.build import Assembly, Plan, assemble
+from shipper.context import Context
+from shipper.lock import hold, make_data_folder
+from shipper.model import Batch
+from shipper.state import State
+from shipper.writer import Abandoned, Writer
+
+RELOAD_EVERY_S = 2.0
+STOP_WITHIN_S = 8.0
+NOTIFY_ONCE_S = 10.0
+
+
+class Runner:
+    """One run of a pipeline over one data folder."""
+
+    def __init__(self, assembly: Assembly, context: Context, committed: Callable[[Batch], None] | None = None) -> None:
+        self._assembly = assembly
+        self._context = context
+        self._writer = Writer(assembly.sinks, context, status=self._status, committed=committed)
+        self._stopping = threading.Event()
+        self._reload_asked = threading.Event()
+        self._reload_at = time.monotonic()
+        self._started = context.clock.now()
+
+    def stop(self) -> None:
+        """Stop reading, flush, commit. May be called from a signal handler or another thread."""
+        self._stopping.set()
+        self._assembly.source.stop()
+        timer = threading.Timer(STOP_WITHIN_S, self._writer.stop_holding)
+        timer.daemon = True
+        timer.start()
+
+    def reload(self) -> None:
+        """Rules are read again before the next batch."""
+        self._reload_asked.set()
+
+    def run(self) -> None:
+        """Until the source ends. Raises `ShipperError`."""
+        _calm_garbage_collector()
+        self._writer.start()
+        self._assembly.outbox.start()
+        try:
+            for batch in self._assembly.source:
+                self._pass_on(batch)
+                self._writer.check()
+        except Abandoned:
+            log.say("warning", "stopped while a sink held; the next run reads on from the last commit")
+        finally:
+            self._end()
+
+    def _pass_on(self, batch: Batch) -> None:
+        self._take_up_rules()
+        for stage in self._assembly.stages:
+            batch = stage(batch)
+        if len(batch) or batch.progress or batch.changes:
+            batch.forget_inputs()
+            self._writer.put(batch)
+            if batch.alerts:
+                self._assembly.outbox.wake()
+
+    def _end(self) -> None:
+        self._assembly.source.close()
+        try:
+            self._writer.finish()
+        finally:
+            for sink in self._assembly.sinks:
+                sink.close()
+            if self._context.once:
+                self._assembly.outbox.drain(NOTIFY_ONCE_S)
+            self._assembly.outbox.stop(2.0)
+
+    def _take_up_rules(self) -> None:
+        now = time.monotonic()
+        if self._reload_asked.is_set() or now - self._reload_at > RELOAD_EVERY_S:
+            forced = self._reload_asked.is_set()
+            self._reload_asked.clear()
+            self._reload_at = now
+            self._assembly.rules.take_up(forced)
+
+    def _status(self) -> dict[str, Any]:
+        return {
+            "pid": os.getpid(),
+            "started": self._started,
+            "files": self._assembly.source.status(),
+            "rules": self._assembly.rules.counts(),
+        }
+
+
+def run_pipeline(
+    plan: Plan,
+    data: Path,
+    *,
+    once: bool = False,
+    fresh_state: bool = False,
+    committed: Callable[[Batch], None] | None = None,
+    started: Callable[[Runner], None] | None = None,
+) -> None:
+    """Runs a pipeline until it is stopped, or, with `once`, until all that is there is stored.
+
+    Raises `LockHeld` when another process has the folder, `StateMismatch`, `ShipperError`.
+    """
+    make_data_folder(data)
+    with contextlib.closing(hold(data, "tail")):
+        context = Context(data, State(data / "state.db"), base=plan.path.parent, once=once)
+        assembly = assemble(plan, context, fresh_state=fresh_state)
+        runner = Runner(assembly, context, committed)
+        if started is not None:
+            started(runner)
+        with _signals(runner):
+            runner.run()
+        context.state.close()
+
+
+@contextlib.contextmanager
+def _signals(runner: Runner) -> Iterator[None]:
+    """SIGTERM and SIGINT end the run, a second one at once; SIGHUP reads the rules again."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asked = 0
+
+    def end(number: int, _: Any) -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            # Everything durable is in committed transactions, so ending here is as safe as a crash.
+            os._exit(128 + number)
+        runner.stop()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: runner.reload())
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _calm_garbage_collector() -> None:
+    """Many live dicts make the collector walk them again and again; batches are freed by reference counts."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 100)

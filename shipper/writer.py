@@ -1,0 +1,173 @@
+"""The second half of the way: finished batches go to the sinks and are committed, in order, in a thread of their own.
+
+So reading and writing overlap, and a slow sink slows reading: the queue before it is short.
+"""
+
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from shipper import log
+from shipper.context import Context
+from shipper.errors import Retry
+from shipper.metrics import Rate
+from shipper.model import Batch, Refused, Sink
+from shipper.notify.outbox import alert_batch, pending_records
+from shipper.quarantine import quarantine_changes
+from shipper.state import State, save_status
+
+QUEUED_BATCHES = 2
+LONGEST_WAIT_S = 30.0
+REMIND_EVERY_S = 60.0
+STATUS_EVERY_S = 1.0
+ALERTS_AT_ONCE = 500
+
+
+class Abandoned(Exception):
+    """The run is being stopped while a sink holds: what is not committed is read again by the next run."""
+
+
+class Writer(threading.Thread):
+    """`put` batches, then `finish`. A failure ends the thread and is raised by the next `put` or by `finish`."""
+
+    def __init__(
+        self,
+        sinks: Sequence[Sink],
+        context: Context,
+        *,
+        status: Callable[[], dict[str, Any]] = dict,
+        committed: Callable[[Batch], None] | None = None,
+    ) -> None:
+        super().__init__(name="writer", daemon=True)
+        self._sinks = sinks
+        self._context = context
+        self._status = status
+        self._committed = committed
+        self._queue: queue.Queue[Batch | None] = queue.Queue(QUEUED_BATCHES)
+        self._stopping = threading.Event()
+        self._failure: BaseException | None = None
+        self._rate = Rate()
+        self._status_at = 0.0
+        self.holding = ""
+
+    def put(self, batch: Batch) -> None:
+        """Hands a batch over; waits while the sinks are behind."""
+        while True:
+            self.check()
+            try:
+                self._queue.put(batch, timeout=0.2)
+                return
+            except queue.Full:
+                if self._stopping.is_set():
+                    return
+
+    def check(self) -> None:
+        """Raises what ended the thread."""
+        if self._failure is not None:
+            raise self._failure
+
+    def stop_holding(self) -> None:
+        """From now on a sink that holds is not waited for."""
+        self._stopping.set()
+
+    def finish(self, timeout: float | None = None) -> None:
+        """Writes what is queued and ends; raises what went wrong."""
+        while self.is_alive():
+            try:
+                self._queue.put(None, timeout=0.2)
+                break
+            except queue.Full:
+                continue
+        self.join(timeout)
+        if self._failure is not None and not isinstance(self._failure, Abandoned):
+            raise self._failure
+
+    def run(self) -> None:
+        state = State(self._context.state.path)
+        try:
+            while (batch := self._next(state)) is not None:
+                self._write(state, batch)
+            self._save_status(state, final=True)
+        except BaseException as error:
+            self._failure = error
+        finally:
+            state.close()
+
+    def _next(self, state: State) -> Batch | None:
+        while True:
+            try:
+                return self._queue.get(timeout=STATUS_EVERY_S)
+            except queue.Empty:
+                self._save_status(state)
+
+    def _write(self, state: State, batch: Batch) -> None:
+        if batch.clocked and len(batch):
+            self._insist("state", lambda: state.commit_intent(batch))
+        refused: list[Refused] = []
+        if len(batch):
+            for sink in self._sinks:
+                refused += self._insist(sink.name, lambda sink=sink: sink.write(batch)) or []
+        if refused:
+            batch.changes += quarantine_changes(batch, refused, self._context.clock.now())
+            self._context.metrics.refused += len(refused)
+        self._insist("state", lambda: state.commit(batch))
+        if batch.stream == "records":
+            self._context.metrics.records += len(batch)
+            self._rate.add(len(batch))
+        if self._committed is not None:
+            self._committed(batch)
+        if batch.alerts:
+            self._write_alerts(state)
+        self._save_status(state)
+
+    def _write_alerts(self, state: State) -> None:
+        """Alert records leave the outbox for the sinks only when the commit that made them holds."""
+        while rows := pending_records(state, ALERTS_AT_ONCE):
+            batch = alert_batch(rows, self._context.clock.now())
+            for sink in self._sinks:
+                self._insist(sink.name, lambda sink=sink, batch=batch: sink.write(batch))
+            self._insist("state", lambda batch=batch: state.commit(batch))
+
+    def _insist(self, name: str, act: Callable[[], Any]) -> Any:
+        """Does it until it works: hold and say so, never drop."""
+        wait, said_at = 0.0, float("-inf")
+        while True:
+            try:
+                result = act()
+            except Retry as error:
+                reason, wait = str(error), max(error.after, min(wait * 2, LONGEST_WAIT_S))
+            except sqlite3.OperationalError as error:
+                reason, wait = str(error), max(1.0, min(wait * 2, LONGEST_WAIT_S))
+            else:
+                if self.holding:
+                    log.say("info", "goes on", sink=name)
+                    self.holding = ""
+                return result
+            self.holding = f"{name}: {reason}"
+            self._context.metrics.sink_retries += 1
+            if time.monotonic() - said_at > REMIND_EVERY_S:
+                said_at = time.monotonic()
+                log.say("error", "holding, nothing is lost, reading waits", sink=name, reason=reason)
+            if self._stopping.wait(wait):
+                raise Abandoned(self.holding)
+
+    def _save_status(self, state: State, final: bool = False) -> None:
+        now = time.monotonic()
+        if now - self._status_at < STATUS_EVERY_S and not final:
+            return
+        self._status_at = now
+        status = {
+            "at": self._context.clock.now(),
+            "records_per_second": round(self._rate.per_second(), 1),
+            "holding": self.holding,
+            "metrics": self._context.metrics.as_dict(),
+            **self._status(),
+            **({"ended": True} if final else {}),
+        }
+        try:
+            state.run(save_status("run", status))
+        except sqlite3.OperationalError as error:
+            log.say("warning", "the status could not be stored", reason=str(error))
