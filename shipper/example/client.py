@@ -2,7 +2,6 @@
 
 import http.client
 import json
-from collections.abc import Callable
 
 TIMEOUT_SECONDS = 5.0
 
@@ -33,14 +32,6 @@ class Client:
     def up(self) -> bool:
         """Whether the health endpoint answers."""
         return self.request("GET", "/api/health", address="127.0.0.1")[0] == 200
-
-    def wait_until_up(self, sleep: Callable[[float], None], tries: int = 100) -> bool:
-        """Asks until it is up, every 0.2 s; False when it never was."""
-        for _ in range(tries):
-            if self.up():
-                return True
-            sleep(0.2)
-        return False
 
 
 def _object(body: bytes) -> dict[str, object]:

@@ -207,7 +207,8 @@ def main() -> None:
     end_with_parent()
     chance = random.Random()
     client = Client("127.0.0.1", wanted.port)
-    client.wait_until_up(time.sleep)
+    while not client.up():
+        time.sleep(0.2)
     follow(schedule(chance, wanted.rate), Cast(client, chance), time.sleep, time.monotonic)
 
 
