@@ -52,3 +52,35 @@ def listed(state: State, stream: str = "") -> list[Segment]:
         (stream,),
     )
     return [Segment(*row) for row in rows]
+
+
+def last_open(state: State, stream: str, day: str) -> Segment | None:
+    """The committed segment of a day that is not sealed; the newest if there are several."""
+    rows = state.rows(
+        "SELECT number, stream, day, form, bytes, rows, first, last FROM segments "
+        "WHERE stream = ? AND day = ? AND form = 'ndjson' ORDER BY number DESC LIMIT 1",
+        (stream, day),
+    )
+    return Segment(*rows[0]) if rows else None
+
+
+def is_listed(state: State, number: int) -> bool:
+    """Whether a segment with that number was ever committed and still exists."""
+    return bool(state.rows("SELECT 1 FROM segments WHERE number = ?", (number,)))
+
+
+NEXT_NUMBER = "next_segment"
+"""Key in `meta`: every number below it has been given to some segment, maybe to one that was never committed."""
+
+
+def next_number(state: State) -> int:
+    """The lowest number that was never given away."""
+    return int(state.meta(NEXT_NUMBER, "1"))
+
+
+def reserve_number(state: State) -> int:
+    """A number for a new segment, never given twice: it is committed before the file exists."""
+    with state.transaction() as db:
+        number = next_number(state)
+        db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (NEXT_NUMBER, str(number + 1)))
+    return number

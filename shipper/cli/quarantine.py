@@ -1,0 +1,103 @@
+"""`shipper quarantine`: rows that a sink refused for good; look at them, and give them to that sink again."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from shipper.alerts import printable
+from shipper.build import plan
+from shipper.clock import iso
+from shipper.config import default_pipeline
+from shipper.context import Context
+from shipper.lock import hold
+from shipper.quarantine import Entry, Replayed, entries, replay
+from shipper.state import State
+
+
+@click.group(short_help="Rows that a sink refused: list, show, replay.")
+def quarantine() -> None:
+    """Rows that a sink refused for good, with the reason. They stay here until they are replayed."""
+
+
+@quarantine.command("list")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option("--all", "everything", is_flag=True, help="Those replayed already as well.")
+@click.pass_context
+def list_(ctx: click.Context, form: str, everything: bool) -> None:
+    """Refused rows, oldest first."""
+    with closing(State(ctx.obj.data / "state.db", readonly=True)) as state:
+        found = entries(state, waiting=not everything)
+    if form == "json":
+        for entry in found:
+            click.echo(orjson.dumps(listed_object(entry)))
+    elif found:
+        _show_table(found)
+    else:
+        click.echo("nothing in quarantine")
+
+
+@quarantine.command()
+@click.argument("id_", metavar="ID")
+@click.pass_context
+def show(ctx: click.Context, id_: str) -> None:
+    """One refused row as it would have been stored. ID as in `list`, or an `event.id`."""
+    with closing(State(ctx.obj.data / "state.db", readonly=True)) as state:
+        found = entries(state, [id_])
+    for entry in found:
+        click.echo(entry.doc)
+        click.echo(printable(f"refused by {entry.sink} at {iso(entry.at)}: {entry.reason}"), err=True)
+
+
+@quarantine.command("replay")
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+@click.option("--pipeline", type=click.Path(dir_okay=False, path_type=Path), help="The pipeline file with the sinks.")
+@click.pass_context
+def replay_(ctx: click.Context, ids: tuple[str, ...], pipeline: Path | None) -> None:
+    """Gives rows to the sink that refused them again, under the same id; all that wait when no ID is given.
+
+    Not while `shipper run` is at work on the same data folder.
+    """
+    done = replay_all(ctx.obj.data, pipeline, ids)
+    click.echo(f"{done.taken} taken, {done.refused} refused again")
+
+
+def replay_all(data: Path, pipeline: Path | None, ids: tuple[str, ...]) -> Replayed:
+    """Opens the pipeline's sinks for a replay, with the locks of all who write there, and closes them."""
+    State(data / "state.db", readonly=True).close()  # a folder that holds nothing is an error, and stays as it is
+    with closing(hold(data, "tail")), closing(hold(data, "move")), closing(State(data / "state.db")) as state:
+        context = Context(data, state)
+        sinks = plan(pipeline or default_pipeline()).sinks(context)
+        try:
+            return replay(state, context.clock, {sink.name: sink for sink in sinks}, ids)
+        finally:
+            for sink in sinks:
+                sink.close()
+
+
+def listed_object(entry: Entry) -> dict[str, Any]:
+    """An entry as `--format json` prints it."""
+    return {
+        "id": entry.id,
+        "event.id": entry.event_id,
+        "sink": entry.sink,
+        "stream": entry.stream,
+        "reason": entry.reason,
+        "at": iso(entry.at),
+        "bytes": len(entry.doc),
+        "replayed": iso(entry.replayed) if entry.replayed else None,
+    }
+
+
+def _show_table(found: list[Entry]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for name in ("ID", "AT", "SINK", "REASON", "EVENT ID"):
+        table.add_column(name, overflow="fold")
+    for entry in found:
+        reason = printable(entry.reason) + (" (replayed)" if entry.replayed else "")
+        table.add_row(str(entry.id), iso(entry.at)[:19] + "Z", entry.sink, reason, entry.event_id)
+    Console().print(table)

@@ -1,0 +1,183 @@
+"""Brings the files of the store and the committed list together again, at every start and after a lost `state.db`."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from shipper.errors import ShipperError, StateMismatch
+from shipper.log import say
+from shipper.model import StateChange
+from shipper.state import State
+from shipper.store.columns import text
+from shipper.store.disk import sync_folder
+from shipper.store.layout import FOLDERS, NEXT_NUMBER, Segment, listed, next_number
+from shipper.store.read import open_duckdb
+
+_NAME = re.compile(r"(\d{6,})\.(ndjson|parquet)")
+REMEDY = (
+    "restore state.db from a backup made with the data, or start once with --fresh-state: "
+    "the stored data is kept and every log file is read again, so what is stored already is there twice"
+)
+
+
+class Found(NamedTuple):
+    """A file of the store as it lies on the disk."""
+
+    stream: str
+    day: str
+    number: int
+    form: str
+    path: Path
+
+
+def recover(data: Path, state: State) -> None:
+    """Makes the folder what the list says: cuts off what was never committed, removes what a crash left over.
+
+    Raises `StateMismatch` before anything is changed, when the list is missing, older than the files, or names bytes
+    that are not there.
+    """
+    segments, files = listed(state), list(found(data))
+    _check_files(files, next_number(state), data)
+    for segment in segments:
+        _check_segment(segment, segment.path(data))
+    wanted = {segment.path(data) for segment in segments}
+    _remove([file.path for file in files if file.path not in wanted])
+    _remove(_temporary(data))
+    for segment in segments:
+        if segment.form == "ndjson":
+            _cut(segment.path(data), segment.bytes)
+    _remove_spills(data / "tmp")
+
+
+def fresh_state(data: Path) -> None:
+    """Starts over with a new `state.db` that lists the segments found on the disk; the old one is kept beside it.
+
+    Raises `ShipperError` when a segment cannot be read.
+    """
+    segments = list(_adopted(data))
+    _set_aside(data / "state.db")
+    highest = max((file.number for file in found(data)), default=0)
+    with closing(State(data / "state.db")) as state:
+        state.run(
+            StateChange("INSERT OR REPLACE INTO meta VALUES (?, ?)", (NEXT_NUMBER, str(highest + 1))),
+            *(StateChange("INSERT INTO segments VALUES (?,?,?,?,?,?,?,?)", tuple(each)) for each in segments),
+        )
+
+
+def found(data: Path) -> Iterator[Found]:
+    """Every file below the data folder whose name is that of a segment."""
+    for stream, folder in FOLDERS.items():
+        for path in sorted((data / folder).glob("*/*")):
+            if name := _NAME.fullmatch(path.name):
+                yield Found(stream, path.parent.name, int(name[1]), name[2], path)
+
+
+# ── start ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _check_files(files: Iterable[Found], counter: int, data: Path) -> None:
+    for file in files:
+        if file.number >= counter:
+            raise StateMismatch(f"{file.path}: stored data that {data / 'state.db'} knows nothing of; {REMEDY}")
+
+
+def _check_segment(segment: Segment, path: Path) -> None:
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise StateMismatch(f"{path}: listed in state.db, but missing; {REMEDY}") from None
+    if size < segment.bytes or (segment.form == "parquet" and size != segment.bytes):
+        raise StateMismatch(f"{path}: {size} bytes, but state.db lists {segment.bytes}; {REMEDY}")
+
+
+def _cut(path: Path, length: int) -> None:
+    if path.stat().st_size > length:
+        with path.open("rb+") as file:
+            file.truncate(length)
+            os.fsync(file.fileno())
+
+
+def _temporary(data: Path) -> list[Path]:
+    return [path for folder in FOLDERS.values() for path in (data / folder).glob("*/*.parquet.tmp")]
+
+
+def _remove(paths: list[Path]) -> None:
+    for path in paths:
+        say("info", "left over from a start that was cut short, removed", path=str(path))
+        path.unlink()
+    for folder in {path.parent for path in paths}:
+        sync_folder(folder)
+
+
+def _remove_spills(folder: Path) -> None:
+    """Spill folders are named after the process that made them: `seal-4711`."""
+    for spill in folder.glob("*-*"):
+        pid = spill.name.rpartition("-")[2]
+        if spill.is_dir() and pid.isdigit() and not _is_running(int(pid)):
+            for file in spill.iterdir():
+                file.unlink()
+            spill.rmdir()
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+# ── --fresh-state ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _adopted(data: Path) -> Iterator[Segment]:
+    best = {file.number: file for file in sorted(found(data), key=lambda file: file.form)}
+    for file in sorted(best.values(), key=lambda file: file.number):
+        rows = _sealed_rows(file.path, data) if file.form == "parquet" else _whole_rows(file.path)
+        if rows:
+            size = file.path.stat().st_size
+            yield Segment(file.number, file.stream, file.day, file.form, size, rows, *_bounds(file.day))
+
+
+def _sealed_rows(path: Path, data: Path) -> int:
+    try:
+        with open_duckdb(data / "tmp" / f"adopt-{os.getpid()}") as connection:
+            return int(connection.execute(f"SELECT count(*) FROM read_parquet({text(path)})").fetchone()[0])
+    except Exception as error:
+        raise ShipperError(
+            f"{path}: cannot be read as Parquet ({' '.join(str(error).split())}); move it out of {data} and start again"
+        ) from error
+
+
+def _whole_rows(path: Path) -> int:
+    """Cuts off a line that was never finished; returns how many there are."""
+    rows = whole = 0
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                rows, whole = rows + 1, whole + len(line)
+    _cut(path, whole)
+    return rows
+
+
+def _bounds(day: str) -> tuple[str, str]:
+    """First and last moment of a day or month as its folder is named."""
+    date = day.replace(".", "-")
+    first, last = (date, date) if len(date) == 10 else (f"{date}-01", f"{date}-31")
+    return f"{first}T00:00:00Z", f"{last}T23:59:59.999999Z"
+
+
+def _set_aside(path: Path) -> None:
+    taken = 1
+    while path.with_name(f"{path.name}.old-{taken}").exists():
+        taken += 1
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(path.with_name(f"{path.name}.old-{taken}{suffix}"))
+    sync_folder(path.parent)

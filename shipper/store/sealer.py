@@ -1,0 +1,99 @@
+"""Seals segments beside the writer, in a thread with a connection to `state.db` of its own.
+
+Parquet under a temporary name, fsync, rename, fsync of the folder; then the list in `state.db`; then the NDJSON goes.
+Killed between any two, the next start finds either form whole and removes the other.
+"""
+
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from shipper.log import say
+from shipper.model import StateChange
+from shipper.state import State
+from shipper.store.disk import sync_folder
+from shipper.store.layout import Segment
+from shipper.store.seal import seal
+from shipper.store.segments import Segments
+
+Seal = Callable[[Segment, Path, Path], None]
+
+
+class Sealer:
+    """Looks every few seconds for a segment that is due, one at a time."""
+
+    def __init__(self, segments: Segments, *, every: float = 5.0, patience: float = 60.0, run: Seal = seal) -> None:
+        """`every`: seconds between two looks; `patience`: seconds until the next attempt after one that failed."""
+        self._segments = segments
+        self._every = every
+        self._patience = patience
+        self._run = run
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread = threading.Thread(target=self._work, name="sealer", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread once the segment in hand is sealed; may be called again."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def seal_due(self) -> int:
+        """Seals all that is due, in the calling thread; returns how many. Raises `SealError`."""
+        with closing(State(self._segments.data / "state.db")) as state:
+            return sum(1 for _ in iter(lambda: self._seal_next(state), False))
+
+    def _work(self) -> None:
+        with closing(State(self._segments.data / "state.db")) as state:
+            while not self._stop.is_set():
+                self._stop.wait(self._look(state))
+
+    def _look(self, state: State) -> float:
+        """Seals one segment, or none; returns the seconds until the next look."""
+        try:
+            return 0.0 if self._seal_next(state) else self._every
+        except Exception as error:  # a thread that ended would seal nothing more, and say nothing
+            say("error", "a segment could not be sealed, trying again later", reason=error, seconds=self._patience)
+            return self._patience
+
+    def _seal_next(self, state: State) -> bool:
+        segment = self._segments.close_next(state)
+        if segment is None:
+            return False
+        try:
+            publish(segment, self._segments.data, state, self._run)
+        except BaseException:
+            self._segments.reopen(segment.number)
+            raise
+        self._segments.forget(segment.number)
+        segment.path(self._segments.data).unlink()
+        return True
+
+
+def publish(segment: Segment, data: Path, state: State, run: Seal = seal) -> Segment:
+    """Puts the Parquet in the place of a closed segment's NDJSON, whose file is still there afterwards."""
+    sealed = segment._replace(form="parquet")
+    target = sealed.path(data)
+    temporary = target.with_suffix(".parquet.tmp")
+    try:
+        run(segment, data, temporary)
+        size = temporary.stat().st_size
+        sync_folder(target.parent)
+        temporary.rename(target)
+        sync_folder(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sealed = sealed._replace(bytes=size)
+    state.run(
+        StateChange(
+            "UPDATE segments SET form = 'parquet', bytes = ? WHERE number = ? AND form = 'ndjson'",
+            (size, segment.number),
+        )
+    )
+    return sealed
