@@ -21,7 +21,7 @@ from shipper.detect.watermark import Watermark
 from shipper.log import scrub as scrub_log
 from shipper.metrics import Metrics
 from shipper.model import Alert, Batch, Finding, StateChange
-from shipper.state import State, post, save_alert, save_window
+from shipper.state import State, post, save_alert
 
 REALERT = 3600.0
 """Seconds, where neither the rule nor the pipeline says otherwise."""
@@ -29,8 +29,8 @@ OLD = 3600.0
 """Seconds that an alert's last evidence may lie back at the most for people to be told at once."""
 SWEEP = 10_000_000
 """Microseconds that the watermark moves before old windows are looked for again."""
-WATERMARK = ("", "watermark")
-"""Where the watermark lies in the table `windows`: no rule has an empty id."""
+WATERMARK = "watermark"
+"""Where the watermark lies in the table `meta`."""
 
 
 class Evidence(NamedTuple):
@@ -140,7 +140,9 @@ class Alerting:
         for correlator in self._correlators.values():
             batch.changes.extend(correlator.changes())
         if self._correlators and len(batch):
-            batch.changes.append(save_window(*WATERMARK, self._watermark.dump()))
+            batch.changes.append(
+                StateChange("INSERT OR REPLACE INTO meta VALUES (?, ?)", (WATERMARK, self._watermark.dump()))
+            )
         self._tell(batch)
         return batch
 
@@ -170,8 +172,8 @@ class Alerting:
         stored: dict[str, dict[str, bytes]] = {}
         for row in state.rows("SELECT rule_id, group_key, state FROM windows"):
             stored.setdefault(row["rule_id"], {})[row["group_key"]] = row["state"]
-        watermark = stored.pop(WATERMARK[0], {}).get(WATERMARK[1])
-        if watermark is not None:
+        watermark = state.meta(WATERMARK)
+        if watermark:
             self._watermark.load(watermark)
         for rule_id, windows in stored.items():
             if rule_id in self._correlators:

@@ -75,7 +75,7 @@ class Window:
         self.events: list[Event] = []
         self.told: set[str] = set()
         """Ids of the events that a hit has told of."""
-        self._span = round(rule.timespan * 1_000_000)
+        self._span = round(rule.timespan * 1_000_000) - 1  # events a whole timespan apart are not within it
         self._holds, self._threshold = HOLDS[rule.operator], rule.threshold
         self.limit = max(KEEP_EVENTS, 4 * rule.threshold)
         """More events than this are never needed to see that the condition holds; the oldest go."""

@@ -43,11 +43,11 @@ class Watermark:
             return
         self.low = newest - round(LATENESS * 1_000_000)
 
-    def dump(self) -> bytes:
-        """The watermark as bytes."""
-        return orjson.dumps([self.low, self._files])
+    def dump(self) -> str:
+        """The watermark as text."""
+        return orjson.dumps([self.low, self._files]).decode()
 
-    def load(self, state: bytes) -> None:
+    def load(self, state: str) -> None:
         """Takes over what `dump` gave."""
         self.low, files = orjson.loads(state)
         self._files = {name: (newest, seen) for name, (newest, seen) in files.items()}
