@@ -1,0 +1,90 @@
+"""The supervisord that other tests use does to its logs what the real one does."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+
+from tests.services.supervisor import supervised, wait_for
+
+
+def numbers(content: bytes) -> list[int]:
+    return [orjson.loads(line)["n"] for line in content.splitlines()]
+
+
+def test_rotates_and_keeps_every_line(tmp_path: Path) -> None:
+    """Read from the oldest sibling on, the files hold every line once."""
+    with supervised(tmp_path, count=3000, block=4001) as supervisor:
+        wait_for(lambda: supervisor.written(3000))
+        assert len(supervisor.files()) > 3
+        assert numbers(supervisor.content()) == list(range(3000))
+
+
+def test_rotation_cuts_a_line_in_two(tmp_path: Path) -> None:
+    """With a program that writes in blocks, some file ends in the middle of a line."""
+    with supervised(tmp_path, count=3000, block=4001) as supervisor:
+        wait_for(lambda: supervisor.written(3000))
+        ends = [path.read_bytes()[-1:] for path in supervisor.files()[:-1]]
+    assert set(ends) != {b"\n"}
+
+
+def test_line_by_line_and_slowly(tmp_path: Path) -> None:
+    """With a rate and without blocks, lines come one by one and stay whole."""
+    with supervised(tmp_path, count=100_000, rate=500) as supervisor:
+        wait_for(lambda: supervisor.log.exists() and supervisor.log.stat().st_size > 5000)
+        assert supervisor.pid > 0
+
+
+def test_clear_begins_a_new_file(tmp_path: Path) -> None:
+    """`supervisorctl clear` leaves an empty log that goes on to be written."""
+    with supervised(tmp_path, count=50) as supervisor:
+        wait_for(lambda: supervisor.written(50))
+        supervisor.clear()
+        wait_for(lambda: supervisor.log.read_bytes() == b"")
+        supervisor.stop_program()
+        supervisor.start_program()
+        wait_for(lambda: supervisor.written(50))
+
+
+def test_reopens_on_sigusr2(tmp_path: Path) -> None:
+    """After an outside rename, SIGUSR2 makes supervisord begin a new file."""
+    with supervised(tmp_path, count=50) as supervisor:
+        wait_for(lambda: supervisor.written(50))
+        supervisor.log.rename(supervisor.log.with_name("moved"))
+        supervisor.signal("USR2")
+        wait_for(supervisor.log.exists)
+
+
+def test_leaves_no_process_behind(tmp_path: Path) -> None:
+    """Leaving the block ends supervisord and its program."""
+    with supervised(tmp_path, count=10) as supervisor:
+        pids = [supervisor.process.pid, supervisor.pid]
+        assert [alive(pid) for pid in pids] == [True, True]
+    assert [pid for pid in pids if alive(pid)] == []
+
+
+def test_dies_with_who_started_it(tmp_path: Path) -> None:
+    """Even SIGKILL of the test run ends supervisord and its program."""
+    code = (
+        "import sys, time; from pathlib import Path; from tests.services.supervisor import supervised\n"
+        "with supervised(Path(sys.argv[1])) as s: print(s.process.pid, s.pid, flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+    assert parent.stdout is not None
+    pids = [int(pid) for pid in parent.stdout.readline().split()]
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    assert len(pids) == 2 and 0 not in pids
+    wait_for(lambda: not any(alive(pid) for pid in pids))
+
+
+def alive(pid: int) -> bool:
+    """A process that has ended and waits to be fetched counts as dead."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
