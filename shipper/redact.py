@@ -140,6 +140,8 @@ class Redactor:
         self._metrics = metrics or Metrics()
         self._render = render
         self._secrets = secrets.keyed(key)
+        self._cut_at: dict[str, int] = {}
+        """File → the byte behind its last line that was cut."""
 
     def replace(self, secrets: Secrets) -> None:
         """From the next row on these rules count."""
@@ -212,16 +214,25 @@ class Redactor:
 
     def _without_cut(self, batch: Batch, row: int, record: Doc) -> Doc:
         """Where a line was cut by force stands perhaps half a secret, which no rule would know."""
-        why = batch.odd.get(row, "")
-        edge = _TRAILING if why.startswith("cut") else _LEADING if why.startswith("continued") else None
-        if edge is None:
+        edges = self._edges(batch, row)
+        if not edges:
             return record
-        line = batch.lines[row].decode("utf-8", "replace")
-        halves = {found.group() for text in (line, str(record.get("message", ""))) if (found := edge.search(text))}
+        texts = (batch.lines[row].decode("utf-8", "replace"), str(record.get("message", "")))
+        halves = {found.group() for edge in edges for text in texts if (found := edge.search(text))}
         for half in sorted(halves, key=len, reverse=True):
             record = _replaced(record, half, self._secrets.placeholder("cut", half))
             self._metrics.redactions += 1
         return record
+
+    def _edges(self, batch: Batch, row: int) -> list[re.Pattern[str]]:
+        """The ends of a row's text that a cut made. A piece from the middle of a line is only said to be cut."""
+        why, offset, file_id = batch.odd.get(row, ""), batch.offsets[row], batch.origin(row).file_id
+        continued = why.startswith("continued") or self._cut_at.get(file_id) == offset
+        edges = [_LEADING] if continued else []
+        if why.startswith("cut"):
+            self._cut_at[file_id] = offset + len(batch.lines[row])
+            edges.append(_TRAILING)
+        return edges
 
     def _alerts(self, batch: Batch) -> None:
         for alert in batch.alerts:

@@ -19,6 +19,7 @@ from typing import Any
 import re2
 
 from shipper.detect.rule import Problem, RuleTests
+from shipper.detect.rule_lines import RuleLines
 
 LEVELS = ("informational", "low", "medium", "high", "critical")
 TARGETS = ("secret", "match", "line")
@@ -129,10 +130,10 @@ def read_rules(path: Path) -> RuleFile:
     except tomllib.TOMLDecodeError as error:
         found = _SYNTAX_ERROR_LINE.search(str(error))
         return RuleFile((), (Problem(path, int(found[1]) if found else 1, f"is not TOML: {error}"),), ())
-    return _read_table(path, table, _Lines(text))
+    return _read_table(path, table, RuleLines(text))
 
 
-def _read_table(path: Path, table: dict[str, Any], lines: "_Lines") -> RuleFile:
+def _read_table(path: Path, table: dict[str, Any], lines: RuleLines) -> RuleFile:
     rules: list[SecretRule] = []
     problems = [Problem(path, lines.of_key(key), f"unknown key {key}") for key in table if key not in _FILE_KEYS]
     notes = []
@@ -200,7 +201,7 @@ def _prefilter(raw: Mapping[str, Any], keywords: Sequence[str]) -> tuple[bytes, 
     return tuple(re.escape(run).encode() for run in runs) if all(runs) else (EVERY_ROW,)
 
 
-EVERY_ROW = rb"(?:^|\n)[^\n]"
+EVERY_ROW = rb"(?:^|\n)[^\n]{2}"
 """Hits each row once: for a rule that nothing in the raw line announces."""
 
 
@@ -295,29 +296,3 @@ def _lower_keys(value: Any) -> Any:
     if isinstance(value, list):
         return [_lower_keys(inner) for inner in value]
     return value
-
-
-class _Lines:
-    """Where things stand in the file, in lines from 1: the TOML reader does not tell."""
-
-    def __init__(self, text: str) -> None:
-        self._lines = text.splitlines()
-        self._rules = [
-            number for number, line in enumerate(self._lines, 1) if re.match(r"\s*\[\[\s*rules\s*\]\]", line)
-        ]
-
-    def of_rule(self, index: int) -> int:
-        return self._rules[index] if index < len(self._rules) else 1
-
-    def in_rule(self, index: int, key: str) -> int:
-        start = self.of_rule(index)
-        stop = self._rules[index + 1] if index + 1 < len(self._rules) else len(self._lines) + 1
-        return self._find(key, start, stop) or start
-
-    def of_key(self, key: str) -> int:
-        return self._find(key, 1, len(self._lines) + 1) or 1
-
-    def _find(self, key: str, start: int, stop: int) -> int:
-        wanted = re.compile(rf"\s*(?:\[+\s*)?(?:rules\.)?[\"']?{re.escape(key)}\b", re.IGNORECASE)
-        places = range(start, stop) if key else range(0)
-        return next((number for number in places if wanted.match(self._lines[number - 1])), 0)

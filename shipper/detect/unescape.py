@@ -1,8 +1,8 @@
 """A text as it reads once its escapes are undone, and the way back from there to the place in the original.
 
 Undone in one pass: `%41`, a backslash before a quote, slash or letter as in JSON and Python, `\\u0041`, `\\x41`,
-`&#65;` and the common named entities. `readings` goes on until nothing changes, at most `DEPTH` times: a JSON document in a
-string of another, an address encoded twice.
+`&#65;` and the common named entities. `readings` goes on until nothing changes, at most `DEPTH` times: a JSON document
+in a string of another, an address encoded twice.
 """
 
 import html
