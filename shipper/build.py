@@ -114,7 +114,7 @@ def _part(document: Document, section: str, package: str, place: int, entry: Any
         document.wrong((*loc, "type"), what)
         return None
     module = import_module(f"shipper.{package}.{kind}")
-    checked = validate(document, module.Config, {**entry, "type": kind}, loc)
+    checked = validate(document, module.Config, {key: value for key, value in entry.items() if key != "type"}, loc)
     return None if checked is None else Part(module, checked)
 
 

@@ -11,15 +11,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from shipper import log
+from shipper.alerts import alert_batch, pending_records
 from shipper.context import Context
 from shipper.errors import Retry
 from shipper.metrics import Rate
 from shipper.model import Batch, Refused, Sink
-from shipper.notify.outbox import alert_batch, pending_records
-from shipper.quarantine import quarantine_changes
+from shipper.quarantine import check_budget, quarantine_changes
 from shipper.state import State, save_status
 
 QUEUED_BATCHES = 2
+FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 30.0
 REMIND_EVERY_S = 60.0
 STATUS_EVERY_S = 1.0
@@ -111,6 +112,7 @@ class Writer(threading.Thread):
             for sink in self._sinks:
                 refused += self._insist(sink.name, lambda sink=sink: sink.write(batch)) or []
         if refused:
+            self._insist("quarantine", lambda: check_budget(state, batch, refused))
             batch.changes += quarantine_changes(batch, refused, self._context.clock.now())
             self._context.metrics.refused += len(refused)
         self._insist("state", lambda: state.commit(batch))
@@ -140,7 +142,7 @@ class Writer(threading.Thread):
             except Retry as error:
                 reason, wait = str(error), max(error.after, min(wait * 2, LONGEST_WAIT_S))
             except sqlite3.OperationalError as error:
-                reason, wait = str(error), max(1.0, min(wait * 2, LONGEST_WAIT_S))
+                reason, wait = str(error), max(FIRST_WAIT_S, min(wait * 2, LONGEST_WAIT_S))
             else:
                 if self.holding:
                     log.say("info", "goes on", sink=name)

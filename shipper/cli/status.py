@@ -11,8 +11,8 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from shipper.clock import iso
 from shipper.cli.sizes import human_bytes, human_seconds
+from shipper.clock import iso
 from shipper.lock import held_by
 from shipper.state import State
 
@@ -36,8 +36,8 @@ def collect(data: Path, state: State) -> dict[str, Any]:
     run = state.status().get("run", {})
     holder = held_by(data, "tail")
     stored = state.rows(
-        "SELECT stream, count(*) AS segments, sum(rows) AS rows, sum(bytes) AS bytes, min(day) AS first, max(day) AS last "
-        "FROM segments GROUP BY stream"
+        "SELECT stream, count(*) AS segments, sum(rows) AS rows, sum(bytes) AS bytes, min(day) AS first, "
+        "max(day) AS last FROM segments GROUP BY stream"
     )
     waiting = state.rows(
         "SELECT count(*) AS n, coalesce(max(attempts), 0) AS attempts FROM outbox WHERE kind != 'record'"

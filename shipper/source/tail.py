@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field
 
@@ -44,7 +44,6 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    type: Literal["tail"] = "tail"
     paths: list[str] = Field(min_length=1, description="Globs of the live files; rotated siblings belong to them.")
     exclude: list[str] = Field(default=[], description="Globs of files to leave alone.")
     dataset: str = Field(default="backend", description="`event.dataset` of the records.")

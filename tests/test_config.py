@@ -1,0 +1,113 @@
+"""Pipeline files: the environment, the conditionals, and every mistake with its line."""
+
+from pathlib import Path
+
+import pytest
+
+from shipper import build
+from shipper.config import read_document, shipped
+from shipper.errors import UsageError
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text):
+        path = tmp_path / "pipeline.yml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+GOOD = """\
+sources:
+  - type: tail
+    paths: ["${LOGS:-/var/log/x.log}"]
+sinks:
+  - type: null
+"""
+
+
+def mistakes(path, env=None):
+    return [f"{mistake.line}: {mistake.what}" for mistake in build.check(path, env or {})[1]]
+
+
+def test_the_shipped_pipeline_is_without_mistakes():
+    """With nothing set in the environment."""
+    assert mistakes(shipped() / "xionimus.yml") == []
+
+
+def test_a_default_stands_in_for_what_the_environment_lacks(write):
+    """And gives way to what it has."""
+    path = write(GOOD)
+    assert build.plan(path, {}).pipeline.sources[0]["paths"] == ["/var/log/x.log"]
+    assert build.plan(path, {"LOGS": "/l/*.log"}).pipeline.sources[0]["paths"] == ["/l/*.log"]
+
+
+def test_a_doubled_dollar_stands_for_itself(write):
+    """`$${NAME}` is the text `${NAME}`."""
+    path = write(GOOD.replace("${LOGS:-/var/log/x.log}", "$${LOGS}"))
+    assert build.plan(path, {}).pipeline.sources[0]["paths"] == ["${LOGS}"]
+
+
+def test_a_component_is_there_when_its_condition_holds(write):
+    """`when_set` and `unless_set` are the only conditionals, and what is left out needs no environment."""
+    path = write(GOOD + "  - {type: console, when_set: SHOW}\nnotify:\n  - {type: apprise, urls: ['${U}'], when_set: U}\n")
+    kinds = [len(build.plan(path, env).parts["sinks"]) for env in ({}, {"SHOW": "1"}, {"SHOW": ""})]
+    assert kinds == [1, 2, 1]
+
+
+def test_names_every_mistake_at_once_with_its_line(write):
+    """Wrong key, wrong type of component, missing key, missing variable, wrong value."""
+    path = write(
+        "sorces: []\n"
+        "sources:\n"
+        "  - type: tail\n"
+        "    path: ['${NOWHERE}']\n"
+        "    poll_s: -1\n"
+        "  - type: tial\n"
+        "sinks:\n"
+        "  - {}\n"
+        "detect:\n"
+        "  realert: soon\n"
+        "  ruels: []\n"
+    )
+    found = mistakes(path)
+    assert [line.partition(":")[0] for line in found] == sorted((m.partition(":")[0] for m in found), key=int)
+    text = "\n".join(found)
+    assert "1: unknown key `sorces`; did you mean `sources`?" in text
+    assert "4: unknown key `path`; did you mean `paths`?" in text
+    assert "3: `paths` is missing; add it" in text
+    assert "4: environment variable NOWHERE is not set; set it, or write ${NOWHERE:-default}" in text
+    assert "5: `poll_s`: input should be greater than 0" in text
+    assert "6: there is no source of type `tial`; did you mean `tail`?" in text
+    assert "8: `sinks.0.type` is missing" in text
+    assert "11: unknown key `detect.ruels`; did you mean `rules`?" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "1: the file is empty"),
+        ("a: [", "1: not valid YAML"),
+        ("- 1", "1: `this file`: input should be"),
+        (GOOD + "sinks: []\n", "6: `sinks` stands here twice"),
+        (GOOD + "detect: {realert: soon}\n", "6: `detect.realert`"),
+    ],
+)
+def test_names_what_is_no_pipeline(write, text, expected):
+    """One line each, never a traceback."""
+    assert any(line.startswith(expected) for line in mistakes(write(text))), mistakes(write(text))
+
+
+def test_a_pipeline_that_is_not_there_is_wrong_usage():
+    """With the path."""
+    with pytest.raises(UsageError, match="nowhere.yml: cannot be read"):
+        read_document(Path("nowhere.yml"))
+
+
+def test_a_pipeline_that_is_not_text_is_wrong_usage(tmp_path):
+    """With the byte."""
+    (tmp_path / "x.yml").write_bytes(b"name: \xff")
+    with pytest.raises(UsageError, match="is not UTF-8 text"):
+        read_document(tmp_path / "x.yml")
