@@ -8,6 +8,7 @@ from pathlib import Path
 
 import orjson
 
+from tests.services.processes import alive
 from tests.services.supervisor import supervised, wait_for
 
 
@@ -80,11 +81,3 @@ def test_dies_with_who_started_it(tmp_path: Path) -> None:
     parent.wait()
     assert len(pids) == 2 and 0 not in pids
     wait_for(lambda: not any(alive(pid) for pid in pids))
-
-
-def alive(pid: int) -> bool:
-    """A process that has ended and waits to be fetched counts as dead."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
