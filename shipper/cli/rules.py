@@ -1,7 +1,7 @@
 """`shipper rules list|check|test|explain`: what is loaded, whether it loads, whether it does what it says, and how."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 import click
@@ -10,33 +10,26 @@ from rich.table import Table
 
 from shipper.cli.explain import explain_correlation, explain_rule, explain_secret
 from shipper.cli.sample import Sampler
-from shipper.config import default_pipeline, nearest
+from shipper.config import default_pipeline
 from shipper.detect.correlation_tests import check_correlation
 from shipper.detect.examples import check_secret_rule
 from shipper.detect.gitleaks import SecretRule
-from shipper.detect.rule import Correlation, Problem, Rule, Ruleset
+from shipper.detect.rule import Correlation, Rule
 from shipper.detect.rule_tests import check_rule
-from shipper.detect.secrets import SecretRules, load_secret_rules
+from shipper.detect.secrets import load_secret_rules
 from shipper.detect.sigma import load_rules
 from shipper.errors import UsageError
+from shipper.rules import Loaded
 
 TOML = ".toml"
 PATHS = click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
 
+AnyRule = Rule | Correlation | SecretRule
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """Everything that a set of paths holds: Sigma rules, correlations, secret rules."""
 
-    ruleset: Ruleset
-    secrets: SecretRules
-
-    @property
-    def problems(self) -> list[Problem]:
-        return [*self.ruleset.problems, *self.secrets.problems]
-
-    def everything(self) -> list[Rule | Correlation | SecretRule]:
-        return [*self.ruleset.rules, *self.ruleset.correlations, *self.secrets.rules]
+def everything(loaded: Loaded) -> list[AnyRule]:
+    """Sigma rules, correlations, secret rules."""
+    return [*loaded.ruleset.rules, *loaded.ruleset.correlations, *loaded.secrets.rules]
 
 
 def default_rule_paths() -> list[Path]:
@@ -70,7 +63,7 @@ def list_rules(paths: tuple[Path, ...]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("LEVEL", "KIND", "NAME", "TITLE"):
         table.add_column(column, overflow="fold", no_wrap=column in {"LEVEL", "KIND"})
-    for found in loaded.everything():
+    for found in everything(loaded):
         table.add_row(found.level, _kind(found), _name(found), _title(found))
     Console(markup=False, highlight=False).print(table)
     _tell_problems(loaded)
@@ -84,7 +77,7 @@ def check(ctx: click.Context, paths: tuple[Path, ...]) -> None:
     loaded = load(paths)
     for problem in loaded.problems:
         click.echo(str(problem))
-    count, problems = len(loaded.everything()), len(loaded.problems)
+    count, problems = len(everything(loaded)), len(loaded.problems)
     click.echo(f"{_counted(count, 'rule')} load{'s' if count == 1 else ''}, {_counted(problems, 'problem')}")
     ctx.exit(1 if problems else 0)
 
@@ -98,10 +91,10 @@ def test(ctx: click.Context, paths: tuple[Path, ...]) -> None:
     failures = [*map(str, loaded.problems), *failing(loaded)]
     for failure in failures:
         click.echo(failure)
-    untested = [found for found in loaded.everything() if not _examples(found)]
-    examples = sum(map(_examples, loaded.everything()))
+    untested = [found for found in everything(loaded) if not _examples(found)]
+    examples = sum(map(_examples, everything(loaded)))
     click.echo(
-        f"{_counted(len(loaded.everything()), 'rule')}, {_counted(examples, 'example')}, {len(failures)} failed"
+        f"{_counted(len(everything(loaded)), 'rule')}, {_counted(examples, 'example')}, {len(failures)} failed"
         + (f"; without tests: {', '.join(map(_name, untested))}" if untested else "")
     )
     ctx.exit(1 if failures else 0)
@@ -142,12 +135,13 @@ def failing(loaded: Loaded) -> list[str]:
     ]
 
 
-def _find(loaded: Loaded, wanted: str) -> Rule | Correlation | SecretRule:
-    for found in loaded.everything():
+def _find(loaded: Loaded, wanted: str) -> AnyRule:
+    for found in everything(loaded):
         if wanted.lower() in {found.id.lower(), _name(found).lower(), _title(found).lower()}:
             return found
-    names = [_name(found) for found in loaded.everything()]
-    raise UsageError(f"there is no rule {wanted}{nearest(wanted, names)}")
+    close = get_close_matches(wanted, map(_name, everything(loaded)), 1)
+    hint = f"did you mean {close[0]}?" if close else "see: shipper rules list"
+    raise UsageError(f"there is no rule {wanted}; {hint}")
 
 
 def _tell_problems(loaded: Loaded) -> None:
@@ -159,17 +153,17 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def _kind(found: Rule | Correlation | SecretRule) -> str:
+def _kind(found: AnyRule) -> str:
     return {Rule: "rule", Correlation: "correlation", SecretRule: "secret"}[type(found)]
 
 
-def _name(found: Rule | Correlation | SecretRule) -> str:
+def _name(found: AnyRule) -> str:
     return found.id if isinstance(found, SecretRule) else found.name
 
 
-def _title(found: Rule | Correlation | SecretRule) -> str:
+def _title(found: AnyRule) -> str:
     return found.description if isinstance(found, SecretRule) else found.title
 
 
-def _examples(found: Rule | Correlation | SecretRule) -> int:
+def _examples(found: AnyRule) -> int:
     return len(found.tests.match) + len(found.tests.passes)

@@ -215,7 +215,13 @@ def test_explain_of_an_unknown_rule_names_the_nearest(folder: Path) -> None:
     """Wrong usage, with a way out."""
     result = call("explain", "door_opne", folder)
     assert isinstance(result.exception, UsageError)
-    assert str(result.exception) == "there is no rule door_opne; did you mean `door_open`?"
+    assert str(result.exception) == "there is no rule door_opne; did you mean door_open?"
+
+
+def test_explain_of_a_rule_like_no_other_names_the_list(folder: Path) -> None:
+    """There is nothing near to it."""
+    result = call("explain", "zzz", folder)
+    assert str(result.exception) == "there is no rule zzz; see: shipper rules list"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0s"), (90, "1m30s"), (600, "10m"), (5400, "1h30m"), (86400, "1d")])
