@@ -15,11 +15,21 @@ from typing import Any
 from pydantic import BaseModel
 
 from shipper import config as configuration
+from shipper import log
 from shipper.clock import parse_duration
 from shipper.config import Document, Mistake, Pipeline, nearest, validate
 from shipper.context import Context
+from shipper.decode import stage as decode_stage
+from shipper.detect.alerting import Alerting
+from shipper.detect.match import Detect
+from shipper.enrich import stage as enrich_stage
+from shipper.enrich.stage import Config as EnrichConfig
 from shipper.errors import UsageError
-from shipper.model import Notifier, Sink, Source
+from shipper.model import Batch, Notifier, Sink, Source, Stage
+from shipper.notify.outbox import Outbox
+from shipper.redact import Redactor, load_key
+from shipper.rules import LiveRules, Loaded, load
+from shipper.source.merged import Merged
 
 PACKAGES = {"sources": "source", "sinks": "sink", "notify": "notify"}
 
@@ -65,8 +75,10 @@ class Plan:
         return parse_duration(self.pipeline.detect.realert)
 
     @property
-    def host(self) -> str:
-        return self.pipeline.enrich.host or socket.gethostname()
+    def enrich(self) -> EnrichConfig:
+        """With this machine's name where the file gives none."""
+        given = self.pipeline.enrich
+        return given if given.host else given.model_copy(update={"host": socket.gethostname()})
 
 
 def check(path: Path, env: Mapping[str, str] = os.environ) -> tuple[Plan | None, list[Mistake]]:
@@ -137,6 +149,77 @@ def _check_durations(document: Document, pipeline: Pipeline) -> None:
         document.wrong(("detect", "realert"), f"`detect.realert`: {error}")
 
 
-def missing_paths(paths: Sequence[Path]) -> list[Path]:
-    """Those of the paths that are not there."""
-    return [path for path in paths if not path.exists()]
+@dataclass(slots=True)
+class Assembly:
+    """Everything opened, in the order in which a batch passes it."""
+
+    source: Source
+    stages: list[Stage]
+    sinks: list[Sink]
+    outbox: Outbox
+    rules: LiveRules
+
+
+class RuleStages:
+    """The stages that rules make, as one; another set of rules takes its place between two batches."""
+
+    def __init__(self, plan: Plan, context: Context, key: bytes, loaded: Loaded) -> None:
+        self._prefilter = plan.pipeline.detect.prefilter
+        self._metrics = context.metrics
+        self._key = key
+        self._redact = Redactor(loaded.secrets, key, context.metrics)
+        self._alerting = Alerting(
+            loaded.ruleset, context.state, scrub=self.text, realert=plan.realert_s, metrics=context.metrics
+        )
+        self._detect = self._detector(loaded)
+
+    def use(self, loaded: Loaded) -> None:
+        """From the next batch on these rules count; windows of correlations that stay are kept."""
+        self._detect = self._detector(loaded)
+        self._redact.replace(loaded.secrets)
+        self._alerting.replace(loaded.ruleset)
+
+    def text(self, text: str) -> str:
+        """A text without the secrets that the rules of the moment know."""
+        return self._redact.text(text)
+
+    def __call__(self, batch: Batch) -> Batch:
+        return self._redact(self._alerting(self._detect(batch)))
+
+    def _detector(self, loaded: Loaded) -> Detect:
+        secrets = loaded.secrets.keyed(self._key)
+        return Detect(loaded.ruleset, secrets, self._metrics, prefilter=self._prefilter)
+
+
+def load_rules_of(plan: Plan) -> Loaded:
+    """The rules of a pipeline. Raises `UsageError` with every problem, a line each."""
+    return whole(plan.rule_paths, plan.secret_paths)
+
+
+def whole(rule_paths: Sequence[Path], secret_paths: Sequence[Path]) -> Loaded:
+    """All rules of the paths. Raises `UsageError` with every problem, a line each."""
+    loaded = load(rule_paths, secret_paths)
+    if loaded.problems:
+        raise UsageError("\n".join(map(str, loaded.problems)))
+    return loaded
+
+
+def assemble(plan: Plan, context: Context) -> Assembly:
+    """Opens everything. Raises `UsageError` for rules that cannot be loaded, `StateMismatch` for a wrong state."""
+    loaded = load_rules_of(plan)
+    stages = RuleStages(plan, context, load_key(context.data, os.environ), loaded)
+    log.scrub_with(stages.text)
+    context.scrub = stages.text
+    sinks = plan.sinks(context)
+    sources = plan.sources(context)
+    return Assembly(
+        source=sources[0] if len(sources) == 1 else Merged(sources),
+        stages=[
+            decode_stage.build(plan.pipeline.decode, context),
+            enrich_stage.build(plan.enrich, context),
+            stages,
+        ],
+        sinks=sinks,
+        outbox=Outbox(context.state.path, plan.notifiers(context), context.clock, context.metrics),
+        rules=LiveRules(plan.rule_paths, plan.secret_paths, loaded, stages.use, context.metrics),
+    )

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from shipper.decode.stage import Config as DecodeConfig
+from shipper.enrich.stage import Config as EnrichConfig
 from shipper.errors import UsageError
 
 Loc = tuple[str | int, ...]
@@ -32,17 +34,6 @@ class Mistake(NamedTuple):
         return f"{self.path}:{self.line}: {self.what}"
 
 
-class EnrichConfig(BaseModel):
-    """What every record is given."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    service: str = Field(default="xionimus-backend", description="`service.name`.")
-    host: str = Field(default="", description="`host.name`; empty: this machine's.")
-    max_age_days: float = Field(default=3650, gt=0, description="An older time counts as absurd, in days.")
-    max_ahead_s: float = Field(default=3600, gt=0, description="A time further in the future is absurd, in seconds.")
-
-
 class DetectConfig(BaseModel):
     """Which rules run."""
 
@@ -61,7 +52,8 @@ class Pipeline(BaseModel):
 
     name: str = Field(default="xionimus", pattern=r"^[a-z][a-z0-9-]*$", description="Prefix of indices.")
     sources: list[dict[str, Any]] = Field(min_length=1, description="Where records come from.")
-    enrich: EnrichConfig = Field(default_factory=EnrichConfig)
+    decode: DecodeConfig = Field(default_factory=lambda: DecodeConfig.model_validate({}))
+    enrich: EnrichConfig = Field(default_factory=lambda: EnrichConfig.model_validate({}))
     detect: DetectConfig = Field(default_factory=DetectConfig)
     sinks: list[dict[str, Any]] = Field(min_length=1, description="Where records go.")
     notify: list[dict[str, Any]] = Field(default=[], description="Who is told of alerts.")

@@ -16,6 +16,7 @@ from shipper.context import Context
 from shipper.lock import hold, make_data_folder
 from shipper.model import Batch
 from shipper.state import State
+from shipper.store.recover import fresh_state as begin_anew
 from shipper.writer import Abandoned, Writer
 
 RELOAD_EVERY_S = 2.0
@@ -114,8 +115,10 @@ def run_pipeline(
     """
     make_data_folder(data)
     with contextlib.closing(hold(data, "tail")):
+        if fresh_state:
+            begin_anew(data)
         context = Context(data, State(data / "state.db"), base=plan.path.parent, once=once)
-        assembly = assemble(plan, context, fresh_state=fresh_state)
+        assembly = assemble(plan, context)
         runner = Runner(assembly, context, committed)
         if started is not None:
             started(runner)

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from shipper import log
@@ -106,16 +107,16 @@ class Writer(threading.Thread):
 
     def _write(self, state: State, batch: Batch) -> None:
         if batch.clocked and len(batch):
-            self._insist("state", lambda: state.commit_intent(batch))
+            self._insist("state", partial(state.commit_intent, batch))
         refused: list[Refused] = []
         if len(batch):
             for sink in self._sinks:
-                refused += self._insist(sink.name, lambda sink=sink: sink.write(batch)) or []
+                refused += self._insist(sink.name, partial(sink.write, batch)) or []
         if refused:
-            self._insist("quarantine", lambda: check_budget(state, batch, refused))
+            self._insist("quarantine", partial(check_budget, state, batch, refused))
             batch.changes += quarantine_changes(batch, refused, self._context.clock.now())
             self._context.metrics.refused += len(refused)
-        self._insist("state", lambda: state.commit(batch))
+        self._insist("state", partial(state.commit, batch))
         if batch.stream == "records":
             self._context.metrics.records += len(batch)
             self._rate.add(len(batch))
@@ -130,8 +131,8 @@ class Writer(threading.Thread):
         while rows := pending_records(state, ALERTS_AT_ONCE):
             batch = alert_batch(rows, self._context.clock.now())
             for sink in self._sinks:
-                self._insist(sink.name, lambda sink=sink, batch=batch: sink.write(batch))
-            self._insist("state", lambda batch=batch: state.commit(batch))
+                self._insist(sink.name, partial(sink.write, batch))
+            self._insist("state", partial(state.commit, batch))
 
     def _insist(self, name: str, act: Callable[[], Any]) -> Any:
         """Does it until it works: hold and say so, never drop."""
