@@ -82,7 +82,10 @@ CONTEXTS: dict[str, tuple[str, Callable[[random.Random], str]]] = {
     "api key": ("api_key: {}", _some("alnum", 32)),
     "client secret": ('"client_secret": "{}"', _some("url", 40)),
     "token": ("refresh_token={}", _some("alnum", 40)),
-    "webhook": ("https://hooks.slack.com/services/{}", lambda chance: f"T0{_some('upper', 8)(chance)}/B{_some('upper', 9)(chance)}/{_some('alnum', 24)(chance)}"),
+    "webhook": (
+        "https://hooks.slack.com/services/{}",
+        lambda chance: f"T0{_some('upper', 8)(chance)}/B{_some('upper', 9)(chance)}/{_some('alnum', 24)(chance)}",
+    ),
 }
 """Secrets that are known by what stands around them: a template, and what goes into it."""
 
@@ -106,8 +109,13 @@ PLACES: dict[str, Callable[[str], dict[str, object]]] = {
     "extra field": lambda text: {"message": "refused", "detail": text},
     "nested": lambda text: {"message": "refused", "context": {"request": [{"sent": text}, 1]}},
     "key name": lambda text: {"message": "refused", "seen": {text: 1}},
-    "traceback": lambda text: {"message": "failed", "exc_info": f'Traceback:\n  File "a.py", line 3, in f\nValueError: {text}\n'},
-    "broken JSON": lambda text: {"message": '{"level": "ERROR", "message": "sent ' + json.dumps(text)[1:-1] + '", "mod'},
+    "traceback": lambda text: {
+        "message": "failed",
+        "exc_info": f'Traceback:\n  File "a.py", line 3, in f\nValueError: {text}\n',
+    },
+    "broken JSON": lambda text: {
+        "message": '{"level": "ERROR", "message": "sent ' + json.dumps(text)[1:-1] + '", "mod'
+    },
     "URL": lambda text: {"message": f"GET /v1/x?next={quote(text, safe='')}&page=2 200"},
     "URL twice": lambda text: {"message": f"GET /v1/x?next={quote(quote(text, safe=''), safe='')}&page=2 200"},
     "JSON in a string": lambda text: {"message": json.dumps({"sent": text})},
@@ -129,7 +137,7 @@ ORDINARY: tuple[str, ...] = (
     "task-{n} moved to disk-{m}, risk-{h8}, task-{h32}",
     "Wrong password: try again in {m} minutes",
     "Connecting to redis://cache:6379/{m} and http://localhost:8001/api/health",
-    "idempotency_key={uuid} etag=\"{h32}\" next_page_token=abc",
+    'idempotency_key={uuid} etag="{h32}" next_page_token=abc',
     "already struck [REDACTED:openai-api-key:{h8}beef] in {m} ms",
     "Bearer [REDACTED:bearer-token:{h8}beef] password=[REDACTED:generic-password:{h8}beef]",
 )
