@@ -7,7 +7,7 @@ the committed bytes are copied into anonymous memory, because it may grow, or be
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -147,6 +147,8 @@ def open_duckdb(spill: Path, memory: str = "", threads: int = 0) -> Iterator[Any
     """A DuckDB in memory that loads nothing over the network and spills only into `spill`, a folder of its own."""
     import duckdb  # noqa: PLC0415  (25 MiB and 0.1 s that only searching and sealing need)
 
+    with suppress(OSError):  # a reader without the right to write can search what fits into memory
+        spill.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings: dict[str, Any] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,

@@ -1,0 +1,291 @@
+"""Sealing: the same documents byte for byte, typed columns beside them, and nothing lost when it fails."""
+
+import json
+import os
+import subprocess
+import sys
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shipper import fields
+from shipper.clock import ManualClock
+from shipper.store import seal as sealing
+from shipper.store.columns import COLUMNS, csv_lines, no_rows, paths, quoted, select_all, select_list, text
+from shipper.store.layout import listed
+from shipper.store.read import open_duckdb
+from shipper.store.seal import SealError, longest_line, seal, write_parquet
+from shipper.store.sealer import Sealer, publish
+from tests.store.store import NOON, Store, row, seal_here, stored
+
+ODD = [
+    b'{"seq": 1 ,  "spaced":[ 1,2 ] }',
+    b'{"message":"a\\u0000b"}',
+    b'{"message":"\\ud800 alone"}',
+    '{"message":"ünïcödé 🎈"}'.encode(),
+    b'{"message":1,"message":2}',
+    b'{"message":"C:\\\\x01 and \\\\N"}',
+    b'{"message":"a,b;c\\"d\\""}',
+    b'{"n":123456789012345678901234567890,"f":1e400}',
+    b'{"message":NaN}',
+    b'{"deep":' + b"[" * 2000 + b"]" * 2000 + b"}",
+    b"{not JSON at all}",
+    b"{}",
+]
+
+
+def sealed(tmp_path, *rows):
+    """Where the Parquet of these rows lies."""
+    source, target = tmp_path / "lines", tmp_path / "sealed"
+    source.write_bytes(b"".join(each + b"\n" for each in rows))
+    write_parquet(source, source.stat().st_size, len(rows), target, tmp_path / "tmp")
+    return target
+
+
+def ask(select, *arguments):
+    """The answer of a DuckDB of its own."""
+    with open_duckdb(arguments[0].parent / "tmp") as connection:
+        return connection.execute(select).fetchall()
+
+
+def docs(target):
+    return [each[0].encode() for each in ask(f"SELECT doc FROM read_parquet({text(target)})", target)]
+
+
+def column(tmp_path, name, *rows):
+    """A column of sealed rows, as text."""
+    target = sealed(tmp_path, *rows)
+    found = ask(f"SELECT CAST({quoted(name)} AS VARCHAR) FROM read_parquet({text(target)})", target)
+    return [each[0] for each in found]
+
+
+def test_odd_documents_come_back_byte_for_byte(tmp_path):
+    """Whatever DuckDB thinks of them as JSON."""
+    assert docs(sealed(tmp_path, *ODD)) == ODD
+
+
+def test_rows_of_several_mebibytes_are_sealed(tmp_path):
+    """Between small ones, in order, also when the first memory limit is too low for them."""
+    rows = [row(1), b'{"message":"' + b"x" * (5 << 20) + b'"}', row(2), b'{"a":"' + b"y" * (17 << 20) + b'"}', row(3)]
+
+    assert docs(sealed(tmp_path, *rows)) == rows
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.dictionaries(
+            st.sampled_from([*list(COLUMNS)[:6], "log", "seq", "x'y\"z"]),
+            st.recursive(
+                st.none()
+                | st.booleans()
+                | st.floats(allow_nan=False)
+                | st.integers(-(2**63), 2**63)
+                | st.text(max_size=8),
+                lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+                max_leaves=4,
+            ),
+            max_size=5,
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_any_json_comes_back_byte_for_byte(tmp_path, found):
+    """And no value of any type makes sealing fail."""
+    rows = [orjson.dumps(doc) for doc in found]
+
+    assert docs(sealed(tmp_path, *rows)) == rows
+
+
+@pytest.mark.parametrize(
+    ("name", "doc", "expected"),
+    [
+        ("log.level", {"log.level": "info"}, "info"),
+        ("log.level", {"log": {"level": "info"}}, "info"),
+        ("log.origin.file.name", {"log": {"origin.file": {"name": "a.py"}}}, "a.py"),
+        ("log.origin.file.name", {"log.origin": {"file.name": "b.py"}}, "b.py"),
+        ("log.level", {"log": {"level": "nested"}, "log.level": "flat"}, "flat"),
+        ("log.offset", {"log.offset": 12}, "12"),
+        ("log.offset", {"log.offset": "12"}, "12"),
+        ("log.offset", {"log.offset": "twelve"}, None),
+        ("log.offset", {"log.offset": 2**70}, None),
+        ("log.offset", {"log.offset": [1]}, None),
+        ("duration_ms", {"duration_ms": 1.5}, "1.5"),
+        ("duration_ms", {"duration_ms": {}}, None),
+        ("@timestamp", {"@timestamp": "2025-11-23T12:00:00.123456Z"}, "2025-11-23 12:00:00.123456+00"),
+        ("@timestamp", {"@timestamp": "soon"}, None),
+        ("message", {"message": "a\x00b\n"}, "a\x00b\n"),
+        ("message", {"message": None}, None),
+        ("message", {}, None),
+    ],
+)
+def test_a_column_holds_the_value_or_nothing(tmp_path, name, doc, expected):
+    """Flat or nested; a value of another type leaves it empty, and stays in the document."""
+    assert column(tmp_path, name, json.dumps(doc).encode()) == [expected]
+
+
+@pytest.mark.parametrize("name", [name for name in COLUMNS if "." in name])
+def test_paths_find_what_fields_value_finds(tmp_path, name):
+    """The same place wins wherever several hold a value."""
+    parts = name.split(".")
+    nested = {parts[-1]: "nested"}
+    for part in reversed(parts[:-1]):
+        nested = {part: nested}
+    for doc in ({name: "flat"}, nested, {**nested, name: "flat"}):
+        listed_paths = "[" + ", ".join(text(path) for path in paths(name)) + "]"
+        with open_duckdb(tmp_path) as connection:
+            found = connection.execute(f"SELECT json_extract_string(?, {listed_paths})", [orjson.dumps(doc).decode()])
+            values = [value for value in found.fetchone()[0] if value is not None]
+        assert values[0] == fields.value(doc, name)
+
+
+def test_an_open_segment_has_the_columns_of_a_sealed_one(tmp_path):
+    """Two ways to the same: once through a document, or once for each column that is asked for."""
+    lines = tmp_path / "lines"
+    rows = [orjson.dumps({name: str(place) for place, name in enumerate(COLUMNS)}), *ODD]
+    lines.write_bytes(b"".join(each + b"\n" for each in rows))
+    source = csv_lines(text(lines), longest_line(lines))
+    with open_duckdb(tmp_path) as connection:
+        ways = (f"SELECT {select_list()} FROM {source}", select_all(source), no_rows())
+        described = [connection.execute(f"DESCRIBE {way}").fetchall() for way in ways]
+        texts = [connection.execute(f"SELECT CAST(t AS VARCHAR) FROM ({way}) AS t").fetchall() for way in ways[:2]]
+
+    assert described[0] == described[1] == described[2]
+    assert [(each[0], each[1]) for each in described[0]][-1] == ("doc", "VARCHAR")
+    assert texts[0] == texts[1]
+
+
+def test_the_child_process_seals(tmp_path):
+    """For real, from the committed bytes to the sealed file."""
+    store = Store(tmp_path, seal_rows=2)
+    store.commit(*ODD)
+    Sealer(store.segments).seal_due()
+
+    assert store.files() == ["hot/2025.11.23/000001.parquet"]
+    assert stored(tmp_path) == sorted(ODD)
+    assert listed(store.state)[0].bytes == (tmp_path / "hot/2025.11.23/000001.parquet").stat().st_size
+
+
+def test_the_child_says_in_one_line_why_it_failed(tmp_path):
+    """The segment stays as it is."""
+    store = Store(tmp_path, seal_rows=1)
+    store.commit(row(1))
+    segment = listed(store.state)[0]._replace(rows=7)
+
+    with pytest.raises(SealError) as caught:
+        seal(segment, tmp_path, tmp_path / "target")
+    assert "1 rows and 10 bytes read back, expected 7 and 10" in str(caught.value)
+    assert str(caught.value).endswith("it stays as it is and is searched all the same")
+
+
+def test_the_child_ends_with_its_parent(tmp_path):
+    """The other end of its stdin is closed, however the parent ended."""
+    ended = subprocess.run(
+        [sys.executable, "-c", "import time; from shipper.store.seal import *; _end_with_parent()"],
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+
+
+def test_bytes_that_are_not_committed_are_not_sealed(tmp_path):
+    """The child checks the length that it was told."""
+    (tmp_path / "lines").write_bytes(row(1) + b"\n" + row(2))
+
+    with pytest.raises(SealError, match="19 bytes, but 10 are committed"):
+        write_parquet(tmp_path / "lines", 10, 1, tmp_path / "sealed", tmp_path)
+
+
+def test_a_seal_short_of_memory_is_tried_again_with_more(tmp_path, monkeypatch):
+    """The first limits are made for ordinary rows."""
+    monkeypatch.setattr(sealing, "MEMORY", ("1MB", "200MB"))
+
+    assert docs(sealed(tmp_path, row(1))) == [row(1)]
+
+
+def test_a_seal_that_never_has_enough_memory_fails(tmp_path, monkeypatch):
+    """With DuckDB's reason."""
+    monkeypatch.setattr(sealing, "MEMORY", ("1MB",))
+
+    with pytest.raises(Exception, match="Out of Memory"):
+        sealed(tmp_path, row(1))
+
+
+def failing(segment, data, target):
+    target.write_bytes(b"half")
+    raise SealError("no luck")
+
+
+def test_a_failed_seal_leaves_the_segment_to_be_sealed_later(tmp_path):
+    """No temporary file stays, readers go on reading the lines."""
+    store = Store(tmp_path, seal_rows=1)
+    store.commit(row(1))
+    with pytest.raises(SealError, match="no luck"):
+        Sealer(store.segments, run=failing).seal_due()
+
+    assert (store.files(), stored(tmp_path)) == (["hot/2025.11.23/000001.ndjson"], [row(1)])
+    assert Sealer(store.segments, run=seal_here).seal_due() == 1
+
+
+def test_the_thread_says_what_failed_and_waits_longer(tmp_path, capsys):
+    """It does not end: there may be room later."""
+    store = Store(tmp_path, seal_rows=1)
+    store.commit(row(1))
+
+    assert Sealer(store.segments, patience=60.0, run=failing)._look(store.state) == 60.0
+    assert "no luck" in capsys.readouterr().err
+
+
+def test_the_thread_goes_on_at_once_while_there_is_work(tmp_path):
+    """And looks every few seconds when there is none."""
+    store = Store(tmp_path, seal_rows=1)
+    store.commit(row(1))
+    sealer = Sealer(store.segments, every=5.0, run=seal_here)
+
+    assert (sealer._look(store.state), sealer._look(store.state)) == (0.0, 5.0)
+
+
+def test_stop_ends_the_thread_and_may_be_called_again(tmp_path):
+    """Also before it was started."""
+    store = Store(tmp_path)
+    sealer = Sealer(store.segments, run=seal_here)
+    sealer.stop()
+    sealer = Sealer(store.segments, run=seal_here)
+    sealer.start()
+    sealer.stop()
+    sealer.stop()
+
+    assert sealer._thread is None
+
+
+def test_the_list_changes_before_the_lines_go(tmp_path):
+    """`publish` alone leaves both forms; the list names the sealed one."""
+    store = Store(tmp_path, ManualClock(NOON), seal_rows=1)
+    store.commit(row(1))
+    publish(store.segments.close_next(store.state), tmp_path, store.state, seal_here)
+
+    assert store.files() == ["hot/2025.11.23/000001.ndjson", "hot/2025.11.23/000001.parquet"]
+    assert listed(store.state)[0].form == "parquet"
+
+
+def test_spilling_stays_inside_the_data_folder(tmp_path, monkeypatch):
+    """Nothing is written elsewhere, and nothing stays."""
+    monkeypatch.chdir(tmp_path)
+    with open_duckdb(tmp_path / "data" / "tmp" / "x", "30MB", threads=1) as connection:
+        connection.execute("CREATE TABLE t AS SELECT range AS a, md5(range::VARCHAR) AS b FROM range(1500000)")
+        spilled = os.listdir(tmp_path / "data" / "tmp" / "x")
+
+    assert spilled
+    assert not (tmp_path / "data" / "tmp" / "x").exists() and os.listdir(tmp_path) == ["data"]
+
+
+def test_duckdb_is_not_loaded_by_the_writer():
+    """It costs 25 MiB and 0.1 s; the child has it."""
+    code = "import sys, shipper.sink.embedded; sys.exit('duckdb' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
