@@ -10,8 +10,23 @@ def alive(pid: int) -> bool:
 
 def of_session(leader: int) -> list[int]:
     """The living processes of a session: its leader and whatever that started, however deep."""
-    pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-    return [pid for pid in pids if alive(pid) and _stat(pid)[3:4] == [str(leader)]]
+    return [pid for pid in _all() if alive(pid) and _stat(pid)[3:4] == [str(leader)]]
+
+
+def working_in(folder: Path) -> list[int]:
+    """The living processes whose working folder this is."""
+    return [pid for pid in _all() if alive(pid) and _folder(pid) == folder.resolve()]
+
+
+def _all() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _folder(pid: int) -> Path | None:
+    try:
+        return Path(f"/proc/{pid}/cwd").readlink()
+    except OSError:
+        return None
 
 
 def _stat(pid: int) -> list[str]:
