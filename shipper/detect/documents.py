@@ -95,6 +95,11 @@ def read_documents(path: Path) -> Iterator[Document | Problem]:
     except (OSError, UnicodeDecodeError) as error:
         yield Problem(path, 1, f"cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8 text'}")
         return
+    yield from parse_documents(path, text)
+
+
+def parse_documents(path: Path, text: str) -> Iterator[Document | Problem]:
+    """The documents in a text that `path` stands for."""
     try:
         yield from _documents(path, Loader(text))
     except yaml.YAMLError as error:

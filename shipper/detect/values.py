@@ -249,7 +249,8 @@ def _cidr(value: SigmaCIDRExpression) -> Item:
             address = ip_address(scalar.strip())
         except ValueError:
             return False
-        return address in network or getattr(address, "ipv4_mapped", None) in network
+        mapped = getattr(address, "ipv4_mapped", None)
+        return address in network or (mapped is not None and mapped in network)
 
     return Item(test, lambda text: (0, len(text)))
 
