@@ -62,7 +62,7 @@ def interval(at: Leaf, low: str | None, high: str | None, with_low: bool, with_h
     if kind == "text":
         raise at.fail(f"an interval of {at.field}, which is text", "search it for words")
     if kind == "date":
-        return _times(at, at.field, low, high, with_low, with_high)
+        return _times(at, low, high, with_low, with_high)
     if kind == "ip":
         bounds = [None if end is None else _address4(at, end) for end in (low, high)]
         return Between(at.field, "ip", bounds[0], bounds[1], with_low, with_high)
@@ -107,7 +107,7 @@ def _typed(at: Leaf, field: str, kind: str, text: str) -> Node:
             raise _not_a_number(at, field, text)
         return Between(field, "number", found, found)
     if kind == "date":
-        return _times(at, field, text, text, True, True)
+        return _times(at, text, text, True, True)
     if "/" in text:
         block = network(text)
         if block is None:
@@ -122,16 +122,16 @@ def _typed(at: Leaf, field: str, kind: str, text: str) -> Node:
     return Or(tuple(Equals(field, spelling) for spelling in spellings))
 
 
-def _times(at: Leaf, field: str, low: str | None, high: str | None, with_low: bool, with_high: bool) -> Node:
-    first = None if low is None else _period(at, field, low)[0 if with_low else 1]
-    behind = None if high is None else _period(at, field, high)[1 if with_high else 0]
-    return Between(field, "date", first, behind, True, False)
+def _times(at: Leaf, low: str | None, high: str | None, with_low: bool, with_high: bool) -> Node:
+    first = None if low is None else _period(at, low)[0 if with_low else 1]
+    behind = None if high is None else _period(at, high)[1 if with_high else 0]
+    return Between(at.field or "", "date", first, behind, True, False)
 
 
-def _period(at: Leaf, field: str, text: str) -> tuple[int, int]:
+def _period(at: Leaf, text: str) -> tuple[int, int]:
     found = period(text)
     if found is None:
-        raise at.fail(f"{text!r} is not a time, which {field} holds", NOT_A_TIME)
+        raise at.fail(f"{text!r} is not a time, which {at.field} holds", NOT_A_TIME)
     return found
 
 

@@ -47,9 +47,9 @@ def matcher(tree: Node) -> Predicate:
             return lambda record: not inner(record)
         case Exists(field):
             return lambda record: bool(texts(record, field))
-        case Words(field, words):
+        case Words(where, words):
             return _any_value(
-                FREE_TEXT if field is None else (field,), _holds(longest_literal(words), words_regex(words))
+                FREE_TEXT if where is None else (where,), _holds(longest_literal(words), words_regex(words))
             )
         case Equals(field, text):
             return _any_value((field,), lambda found: found == text)

@@ -1,8 +1,9 @@
 """Lucene's query syntax → the tree of `tree.py`.
 
-Fields `level:ERROR`, dotted names, phrases `"…"`, wildcards `*` and `?`, intervals `[a TO b]`, `{a TO b}` and mixed, open
-with `*`, `>`, `>=`, `<`, `<=`, `AND OR NOT && || !`, `+`, `-`, groups, groups of one field's values
-`level:(ERROR OR WARNING)`, free text, `field:*` for "is there", `*` or nothing for all, `\\` before a special character.
+Fields `level:ERROR`, dotted names, phrases `"…"`, wildcards `*` and `?`, intervals `[a TO b]`, `{a TO b}` and mixed,
+open with `*`, `>`, `>=`, `<`, `<=`, `AND OR NOT && || !`, `+`, `-`, groups, groups of one field's
+values `level:(ERROR OR WARNING)`, free text, `field:*` for "is there", `*` or nothing for all, `\\` before a
+special character.
 NOT binds tighter than AND, AND tighter than OR; a space means AND; `+` changes nothing, `-` is NOT.
 """
 

@@ -11,7 +11,6 @@ from typing import Any
 from luqum import parser as luqum
 from luqum.exceptions import IllegalCharacterError
 from luqum.head_tail import TokenValue
-from ply.lex import LexToken
 
 from shipper.query.error import QueryError
 
@@ -173,7 +172,7 @@ def _with_ands(tokens: list[Any]) -> list[Any]:
 
 
 def _and_before(token: Any) -> Any:
-    made = LexToken()
+    made = luqum.lex.LexToken()
     made.type, made.lineno, made.lexpos = "AND_OP", token.lineno, token.lexpos
     made.value = TokenValue("")
     return made

@@ -1,0 +1,185 @@
+"""`shipper search` and `shipper tail`: stored records, by a query, and live."""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import click
+
+from shipper.clock import Clock, SystemClock, parse_when
+from shipper.errors import UsageError
+from shipper.model import Doc
+from shipper.query.error import QueryError
+from shipper.query.match import matcher
+from shipper.query.parse import parse
+from shipper.query.tree import Node
+from shipper.search.merge import Question, count
+from shipper.search.merge import search as find
+from shipper.search.show import COLOURS, COLUMNS, csv_row, header, line, plain, read, row
+from shipper.store.read import Reader
+
+TIERS = ("hot", "warm", "cold")
+FORMATS = click.Choice(["table", "json", "csv"])
+NARROW = 80
+"""Width of a table that goes to no terminal."""
+POLL = 0.5
+"""Seconds between two looks for new records."""
+FIRST = 10
+"""Records that `tail` begins with."""
+
+SYNTAX = """
+\b
+QUERY is Lucene's syntax; without one, everything is found:
+  timeout                    the word, in message and error.*; any case
+  "connection refused"       words one after the other
+  level:ERROR                a field, exactly; level:(ERROR OR WARNING)
+  logger:app.*  user_id:u?   * any characters, ? one
+  duration_ms:>500           also >= < <=; seq:[1 TO 5]  seq:{1 TO 5}
+  @timestamp:2026-11-23      a day; [2026-11-01 TO *]  >=2026-11-23T10:00:00Z
+  source.ip:"10.0.0.0/8"     a network
+  user_id:*                  the field is there
+  a b   a AND b   a OR b   NOT a   -a   (a OR b) c
+A space means AND. \\ takes a special character's meaning away.
+"""
+
+
+def _say(message: str) -> None:
+    command = click.get_current_context().command_path
+    click.echo(f"{command}: {message}", err=True)
+
+
+def _tree(query: str) -> Node:
+    """The tree of a query; a wrong one is told with its picture, and ends the command with 2."""
+    try:
+        return parse(query)
+    except QueryError as error:
+        _say(str(error))
+        click.echo(error.picture, err=True)
+        raise click.exceptions.Exit(2) from None
+
+
+def _when(text: str | None, name: str, clock: Clock) -> float | None:
+    try:
+        return None if text is None else parse_when(text, clock.now())
+    except UsageError as error:
+        raise UsageError(f"--{name}: {error}") from None
+
+
+def _tiers(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[str, ...]:
+    chosen = tuple(name.strip() for name in text.split(","))
+    wrong = [name for name in chosen if name not in TIERS]
+    if wrong:
+        raise click.BadParameter(f"{wrong[0]!r} is no tier; write some of: {','.join(TIERS)}")
+    return chosen
+
+
+@click.command(name="search", help=f"Find stored records, newest first.\n{SYNTAX}")
+@click.argument("query", default="")
+@click.option("--since", metavar="TIME", help="Not older than this: 15m, 7d, 2026-11-23, 2026-11-23T10:00:00Z.")
+@click.option("--until", metavar="TIME", help="Older than this, in the same forms.")
+@click.option("--tier", "tiers", default=",".join(TIERS), callback=_tiers, help="Where to look.  [default: all]")
+@click.option("--limit", type=click.IntRange(min=0), default=100, show_default=True, help="At most so many; 0: all.")
+@click.option("--count", "only_count", is_flag=True, help="Print how many there are, and nothing else.")
+@click.option(
+    "--format",
+    "form",
+    type=FORMATS,
+    default="table",
+    show_default=True,
+    help=f"json: each record as it is stored. csv: {', '.join(COLUMNS)}; "
+    "a text that a spreadsheet would take for a formula begins with a '.",
+)
+def search(
+    query: str,
+    *,
+    since: str | None,
+    until: str | None,
+    tiers: tuple[str, ...],
+    limit: int,
+    only_count: bool,
+    form: str,
+) -> int:
+    clock = SystemClock()
+    question = Question(_tree(query), _when(since, "since", clock), _when(until, "until", clock))
+    reader = _reader()
+    missing: list[str] = []
+
+    def unreadable(day: str, reason: str) -> None:
+        missing.append(day)
+        _say(f"{day.replace('.', '-')} can't be read now and is left out: {plain(reason)}")
+
+    try:
+        if "hot" not in tiers:
+            _say(f"no day is archived yet ({', '.join(tiers)}); what is stored is found with --tier hot")
+            show([b"0"] if only_count else [], "json", heading=False)
+        elif only_count:
+            click.echo(count(reader, question, unreadable))
+        else:
+            show(find(reader, question, limit, unreadable), form, heading=True)
+    finally:
+        reader.close()
+    return 1 if missing else 0
+
+
+@click.command(
+    name="tail", help=f"Show records as they are committed, after the last {FIRST}. Ctrl-C ends it.\n{SYNTAX}"
+)
+@click.argument("query", default="")
+@click.option("--format", "form", type=FORMATS, default="table", show_default=True, help="As in shipper search.")
+def tail(query: str, form: str) -> int:
+    tree = _tree(query)
+    reader = _reader()
+    try:
+        seen = reader.mark()
+        last = list(find(reader, Question(tree), FIRST, lambda day, reason: None))
+        show(reversed(last), form, heading=True)
+        shown = set(last)
+        for docs in follow(reader, seen, matcher(tree), SystemClock()):
+            show((doc for doc in docs if doc not in shown), form, heading=False)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        reader.close()
+    return 0
+
+
+def follow(
+    reader: Reader, seen: dict[int, tuple[int, int]], wanted: Callable[[Doc], bool], clock: Clock
+) -> Iterator[list[bytes]]:
+    """New records in the order they are committed, in lists that may be empty; never ends by itself."""
+    while True:
+        docs, seen = reader.new_rows(seen)
+        yield [doc for doc in docs if wanted(read(doc))]
+        if not docs:
+            clock.sleep(POLL)
+
+
+def _reader() -> Reader:
+    data: Path = click.get_current_context().obj.data
+    return Reader(data)
+
+
+def show(docs: Iterable[bytes], form: str, *, heading: bool) -> None:
+    """Prints records, each at once when the output is a terminal."""
+    out = sys.stdout.buffer
+    live = sys.stdout.isatty()
+    width = shutil.get_terminal_size((NARROW, 24)).columns if live else NARROW
+    if heading and (form == "csv" or (form == "table" and live)):
+        out.write((csv_row(list(COLUMNS)) + "\r\n" if form == "csv" else header(width) + "\n").encode())
+    for doc in docs:
+        out.write(_printed(doc, form, width, live))
+        if live:
+            out.flush()
+    out.flush()
+
+
+def _printed(doc: bytes, form: str, width: int, coloured: bool) -> bytes:
+    if form == "json":
+        return doc + b"\n"
+    if form == "csv":
+        return row(read(doc)).encode(errors="replace") + b"\r\n"
+    text, level = line(read(doc), width)
+    if coloured and level.lower() in COLOURS:
+        text = click.style(text, fg=COLOURS[level.lower()])
+    return text.encode(errors="replace") + b"\n"

@@ -1,0 +1,37 @@
+"""A data folder with records in it, for tests that search."""
+
+from itertools import groupby
+
+import orjson
+
+from shipper.clock import ManualClock
+from shipper.state import State
+from shipper.store.recover import recover
+from shipper.store.segments import Limits, Segments
+
+NOW = 1_767_225_600.0
+"""2026-01-01T00:00:00Z"""
+
+
+def record(number, time="2026-01-01T10:00:00Z", **fields):
+    """A stored document in bytes; its id follows its number."""
+    return orjson.dumps({"@timestamp": time, "seq": number, "event.id": f"file-{number:03d}", **fields})
+
+
+def day_of(doc):
+    """`2026.01.01` of a document."""
+    return orjson.loads(doc)["@timestamp"][:10].replace("-", ".")
+
+
+def store(data, *docs):
+    """Commits documents to the store of a data folder, as the embedded sink does it."""
+    data.mkdir(exist_ok=True)
+    state = State(data / "state.db")
+    recover(data, state)
+    segments = Segments(data, state, Limits(), ManualClock(NOW))
+    for day, found in groupby(sorted(docs, key=day_of), day_of):
+        rows = list(found)
+        times = sorted(orjson.loads(row)["@timestamp"] for row in rows)
+        state.run(segments.append("records", day, rows, times[0], times[-1]))
+    segments.close()
+    state.close()
