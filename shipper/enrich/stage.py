@@ -1,0 +1,188 @@
+"""The enrich stage: the time of every row at once, all other added fields when somebody asks for them.
+
+What it adds never replaces an original field, but for what identifies the record (`event.id`, `@timestamp`, …): an
+original of that name stays beside it as `NAME_original`.
+"""
+
+from functools import lru_cache, partial
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shipper.clock import iso
+from shipper.context import Context
+from shipper.enrich import date, level
+from shipper.enrich.error import from_stack, stack_in_text
+from shipper.enrich.extract import from_message
+from shipper.enrich.rename import exists, from_fields
+from shipper.fields import value
+from shipper.model import Batch, Doc
+
+DAY = 86_400.0
+TEXT_FIELDS = frozenset(("message", "error.stack_trace", "event.original"))
+"""All that decode makes of a text line."""
+
+
+class Config(BaseModel):
+    """What records of this pipeline have in common, and which times are believed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    service: str = Field("", description="`service.name` of records that name none; empty: their dataset.")
+    host: str = Field("", description="`host.name` of records that name none; empty: no such field.")
+    oldest_days: float = Field(
+        3_653.0, gt=0, description="Days before the reading of a line; an older time is not believed."
+    )
+    ahead_seconds: float = Field(
+        3_600.0, ge=0, description="Seconds after the reading of a line; a later time is not believed."
+    )
+
+
+def build(config: Config, context: Context) -> "Enrich":
+    """The stage, knowing the time of each file's last committed record."""
+    times = {file_id: progress.time for file_id, progress in context.state.files().items()}
+    return Enrich(config, times)
+
+
+class Enrich:
+    """Fills `times`, `added` and `derive`. Remembers the time of each file's last row."""
+
+    def __init__(self, config: Config | None = None, last_times: dict[str, str] | None = None) -> None:
+        """`last_times`: file id → `@timestamp` of its last committed record."""
+        self._config = config or Config()  # type: ignore[call-arg]
+        self._last = dict(last_times or {})
+
+    def __call__(self, batch: Batch) -> Batch:
+        """Takes a decoded batch over and hands it on."""
+        self._set_times(batch)
+        batch.added = [None] * len(batch)
+        batch.derive = partial(derive, self._config)
+        for file_id, progress in batch.progress.items():
+            progress.time = self._last.get(file_id) or progress.time
+        return batch
+
+    def _set_times(self, batch: Batch) -> None:
+        low, high = self._bounds(batch.clock)
+        times: list[str] = []
+        append, parse = times.append, date.parse
+        for span in batch.spans:
+            file_id = span.origin.file_id
+            last = self._last.get(file_id) or (batch.progress[file_id].time if file_id in batch.progress else "")
+            row = span.start
+            for doc in batch.docs[span.start : span.stop]:
+                raw = doc.get("@timestamp") or doc.get("timestamp")
+                # The canonical form goes through as it is: the slices see that every sign is in its place, `parse`
+                # that it is a date, the bounds that it can be true.
+                if (
+                    type(raw) is str
+                    and raw[4:17:3] == "--T::"
+                    and raw[19::4] == ".Z"
+                    and low <= raw <= high
+                    and parse(raw)
+                ):
+                    last = raw
+                else:
+                    last = self._slow_time(batch, row, last, low, high)
+                append(last)
+                row += 1
+            self._last[file_id] = last
+        batch.times = times
+
+    def _slow_time(self, batch: Batch, row: int, last: str, low: str, high: str) -> str:
+        """The time of a row in any other notation; without one that can be believed its predecessor's, or the clock."""
+        own = date.own_time(batch.docs[row], batch.origin(row).timezone, is_text(batch, row))
+        if own is not None:
+            if low <= own <= high:
+                return own
+            batch.clocked = True
+        if last:
+            return last
+        batch.clocked = True
+        return _read_at(batch.clock)
+
+    def _bounds(self, clock: float) -> tuple[str, str]:
+        return date.bounds(clock, self._config.oldest_days * DAY, self._config.ahead_seconds)
+
+
+def is_text(batch: Batch, row: int) -> bool:
+    """True for a row that was no JSON object."""
+    return row in batch.odd and batch.docs[row].keys() <= TEXT_FIELDS
+
+
+def derive(config: Config, batch: Batch, row: int) -> Doc:
+    """All that is added to one row: flat ECS names. A pure function of the row, its batch's clock and its place."""
+    doc, origin = batch.docs[row], batch.origin(row)
+    text = is_text(batch, row)
+    added = from_fields(doc)
+    message = doc.get("message") or added.get("message")
+    if type(message) is str:
+        told = from_message(message)
+        if "url.query" in told and ("url.path" in added or exists(doc, "url.path")):
+            # Half of another request's target would be no target at all.
+            del told["url.query"]
+        _add_missing(doc, added, told)
+        if text:
+            _add_missing(doc, added, level.from_text(message))
+    _add_error(doc, added)
+    if text and "error.stack_trace" in doc:
+        added.setdefault("log.level", "error")
+    names = {
+        "event.dataset": origin.dataset,
+        "service.name": config.service or origin.dataset,
+        "host.name": config.host,
+        "log.file.path": origin.path,
+    }
+    _add_missing(doc, added, {name: known for name, known in names.items() if known})
+    _add_identity(doc, added, batch, row)
+    _add_time(doc, added, batch, row, text)
+    return added
+
+
+def _add_missing(doc: Doc, added: Doc, found: Doc) -> None:
+    for name, known in found.items():
+        if name not in added and not exists(doc, name):
+            added[name] = known
+
+
+def _add_error(doc: Doc, added: Doc) -> None:
+    stack = added.get("error.stack_trace") or value(doc, "error.stack_trace")
+    if stack is None:
+        stack = stack_in_text(doc)
+        if stack is not None:
+            added["error.stack_trace"] = stack
+    if type(stack) is str:
+        _add_missing(doc, added, from_stack(stack))
+
+
+def _add_identity(doc: Doc, added: Doc, batch: Batch, row: int) -> None:
+    """What the store goes by is ours, whatever the record says."""
+    identity: Doc = {
+        "event.id": batch.event_id(row),
+        "event.ingested": _read_at(batch.clock),
+        "log.offset": batch.offsets[row],
+    }
+    why = batch.odd.get(row)
+    if why:
+        identity |= {"event.kind": "pipeline_error", "event.reason": why}
+    elif not exists(doc, "event.kind"):
+        added["event.kind"] = "event"
+    for name, known in identity.items():
+        if name in doc:
+            added[f"{name}_original"] = doc[name]
+        added[name] = known
+
+
+def _add_time(doc: Doc, added: Doc, batch: Batch, row: int, text: bool) -> None:
+    time = batch.times[row]
+    added["@timestamp"] = time
+    original = doc.get("@timestamp", time)
+    if original != time:
+        added["event.timestamp_original"] = original
+    if (doc.get("@timestamp") or doc.get("timestamp")) != time and date.own_time(
+        doc, batch.origin(row).timezone, text
+    ) != time:
+        added["event.timestamp_source"] = "clock" if time == _read_at(batch.clock) else "predecessor"
+
+
+@lru_cache(maxsize=8)
+def _read_at(clock: float) -> str:
+    return iso(clock)

@@ -1,0 +1,209 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shipper.enrich.address import address
+from shipper.enrich.extract import from_message
+
+SHORT = {
+    "ip": "source.ip",
+    "port": "source.port",
+    "user": "user.name",
+    "method": "http.request.method",
+    "path": "url.path",
+    "query": "url.query",
+    "status": "http.response.status_code",
+    "agent": "user_agent.original",
+}
+
+MESSAGES = [
+    (
+        'INFO:     127.0.0.1:60084 - "GET /docs?x=1 HTTP/1.1" 200 OK',
+        {"ip": "127.0.0.1", "port": 60084, "method": "GET", "path": "/docs", "query": "x=1", "status": 200},
+    ),
+    (
+        'INFO:     ::1:6008 - "POST /api/chat HTTP/1.1" 429 Too Many Requests',
+        {"ip": "::1", "port": 6008, "method": "POST", "path": "/api/chat", "status": 429},
+    ),
+    (
+        'INFO:     [2001:db8::7]:6008 - "GET / HTTP/2" 204',
+        {"ip": "2001:db8::7", "port": 6008, "method": "GET", "path": "/", "status": 204},
+    ),
+    (
+        '\x1b[32mINFO\x1b[0m:     10.1.2.3:1 - "\x1b[1mGET /a HTTP/1.1\x1b[0m" \x1b[31m404 Not Found\x1b[0m',
+        {"ip": "10.1.2.3", "port": 1, "method": "GET", "path": "/a", "status": 404},
+    ),
+    (
+        '203.0.113.9 - bob [10/Oct/2025:13:55:36 +0000] "GET /a?b=c HTTP/1.1" 401 12 "http://x/" "curl/8.1"',
+        {
+            "ip": "203.0.113.9",
+            "user": "bob",
+            "method": "GET",
+            "path": "/a",
+            "query": "b=c",
+            "status": 401,
+            "agent": "curl/8.1",
+        },
+    ),
+    (
+        '203.0.113.9 - - [10/Oct/2025:13:55:36 +0000] "GET /x?id=1 OR 1=1 -- HTTP/1.0" 500 - "-" "-"',
+        {"ip": "203.0.113.9", "method": "GET", "path": "/x", "query": "id=1 OR 1=1 --", "status": 500},
+    ),
+    (
+        "GET /api/x?y=1 200 from 10.0.0.1",
+        {"ip": "10.0.0.1", "method": "GET", "path": "/api/x", "query": "y=1", "status": 200},
+    ),
+    (
+        "GET /api/users?name=admin'-- 400 from 198.51.100.2",
+        {
+            "ip": "198.51.100.2",
+            "method": "GET",
+            "path": "/api/users",
+            "query": "name=admin'--",
+            "status": 400,
+        },
+    ),
+    (
+        "POST /api/chat 200 from 10.0.1.2, request id 0123abcd, 12 bytes sent",
+        {"ip": "10.0.1.2", "method": "POST", "path": "/api/chat", "status": 200},
+    ),
+    (
+        "DELETE /api/items/7 -> 403 in 12 ms",
+        {"method": "DELETE", "path": "/api/items/7", "status": 403},
+    ),
+    ("GET /slow took 300 ms", {"method": "GET", "path": "/slow"}),
+    ("PUT /a, status=201", {"method": "PUT", "path": "/a", "status": 201}),
+    (
+        'HTTP Request: POST https://api.example.com/v1/chat?stream=1 "HTTP/1.1 429 Too Many Requests"',
+        {"method": "POST", "path": "/v1/chat", "query": "stream=1", "status": 429},
+    ),
+    ("wrote /tmp/x and read /etc/hosts", {}),
+    ("Failed login attempt for user user_0012 from 203.0.113.7", {"user": "user_0012", "ip": "203.0.113.7"}),
+    ("failed login for alice from 10.0.0.9", {"user": "alice", "ip": "10.0.0.9"}),
+    ("Failed login attempt for alice@example.com from IP 10.0.0.9.", {"user": "alice@example.com", "ip": "10.0.0.9"}),
+    ("login failed for user 'John Doe'", {"user": "John Doe"}),
+    ('Login failed for user "sa": bad password', {"user": "sa"}),
+    ("invalid credentials for bob.", {"user": "bob"}),
+    ("Invalid credentials for user carol (ip: 10.9.8.7)", {"user": "carol", "ip": "10.9.8.7"}),
+    ("authentication failed for user=dave ip=10.0.0.4", {"user": "dave", "ip": "10.0.0.4"}),
+    (
+        "Failed password for invalid user admin from 203.0.113.5 port 50022 ssh2",
+        {"user": "admin", "ip": "203.0.113.5", "port": 50022},
+    ),
+    (
+        "sshd[812]: Failed password for root from 2001:db8::5 port 22 ssh2",
+        {"user": "root", "ip": "2001:db8::5", "port": 22},
+    ),
+    ("Invalid user oracle from 203.0.113.5 port 4022", {"user": "oracle", "ip": "203.0.113.5", "port": 4022}),
+    ("Accepted publickey for git from 10.0.0.2 port 5 ssh2: RSA x", {"user": "git", "ip": "10.0.0.2", "port": 5}),
+    (
+        "pam_unix(sshd:auth): authentication failure; uid=0 ruser= rhost=203.0.113.8  user=root",
+        {"user": "root", "ip": "203.0.113.8"},
+    ),
+    ("User user_0001 logged in from 10.0.3.4, token expires in 30 seconds", {"user": "user_0001", "ip": "10.0.3.4"}),
+    ("username: erin", {"user": "erin"}),
+    ("{'username': 'frank', 'password': 'x'}", {"user": "frank"}),
+    ("client 10.0.0.1:1234 disconnected", {"ip": "10.0.0.1", "port": 1234}),
+    ("client_ip=10.0.0.1", {"ip": "10.0.0.1"}),
+    ("Rate limit at 40 percent for user user_0042, 17 requests", {"user": "user_0042"}),
+    ("Authentication required for endpoint /x", {}),
+    ("Password reset for the account", {}),
+    ("login failed for user", {}),
+    ("the user is unknown, credentials for 3 minutes", {}),
+    ("from 999.0.0.1 and from 1.2.3", {}),
+    ("skipping description of version 1.2.3.4", {}),
+    ("read from 10.0.0.256 then from 10.0.0.25", {"ip": "10.0.0.25"}),
+    ("", {}),
+    ("Message sent", {}),
+]
+
+
+@pytest.mark.parametrize(("message", "expected"), MESSAGES)
+def test_a_message_tells(message, expected):
+    """Who, from where, what was asked, what was answered; nothing that isn't there."""
+    assert from_message(message) == {SHORT[name]: value for name, value in expected.items()}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("10.0.0.1", ("10.0.0.1", None)),
+        ("10.0.0.1:80", ("10.0.0.1", 80)),
+        ("10.0.0.1:0", ("10.0.0.1", None)),
+        ("10.0.0.01", None),
+        ("1.2.3.4.5", None),
+        ("::1", ("::1", None)),
+        ("[::1]:80", ("::1", 80)),
+        ("::1:65000", ("::1", 65000)),
+        ("fe80::1%eth0", None),
+        ("12:30", None),
+        ("abc", None),
+        ("", None),
+    ],
+)
+def test_an_address_is_one_or_is_not(text, expected):
+    """Validated, not only matched."""
+    assert address(text) == expected
+
+
+WORDS = st.sampled_from(
+    [
+        "for",
+        "user",
+        "from",
+        "10.0.0.1",
+        "::1",
+        "GET",
+        "/a?b",
+        "HTTP/1.1",
+        '"',
+        "'",
+        "bob",
+        "=",
+        ":",
+        "-",
+        "login",
+        " ",
+        "ip",
+        "200",
+        "\x1b[1m",
+    ]
+)
+
+
+@given(st.lists(WORDS | st.text(max_size=4), max_size=15))
+def test_what_comes_out_stands_in_the_message(words):
+    """Verbatim: rules look for it in the raw line."""
+    for join in ("", " "):
+        message = join.join(words)
+        plain = message.replace("\x1b[1m", "")
+        for value in from_message(message).values():
+            assert str(value) in plain
+
+
+HOSTILE = [
+    "for user " * 120_000,
+    "for" + " " * 1_000_000,
+    "login for " + "a." * 500_000,
+    "user" + "'" * 1_000_000,
+    "login user '" + "a" * 1_000_000,
+    "from " * 200_000,
+    "from " + "1." * 500_000,
+    "ip=" * 300_000,
+    "GET /" + "a" * 1_000_000,
+    '"GET /' * 170_000,
+    " /" * 500_000,
+    "x - " * 250_000 + '"GET / HTTP/1.1" 200',
+    "a" * 1_000_000 + ' - "GET / HTTP/1.1" 200',
+    '1.1.1.1 - - "GET / HTTP/1.1" 200 1 "' + "a" * 1_000_000,
+    "\x1b[" * 500_000,
+    "ip:" + " " * 1_000_000,
+]
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("message", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_text_comes_to_an_end(message):
+    """A pattern that is not linear would run for hours on a megabyte."""
+    assert len(message) > 500_000
+    from_message(message)
