@@ -11,6 +11,7 @@ from shipper.state import State
 
 LEVELS = ("informational", "low", "medium", "high", "critical")
 """Levels of a rule, rising."""
+_LOG_LEVELS = dict(zip(LEVELS, ("info", "info", "warning", "error", "critical"), strict=True))
 
 RECORD = "record"
 NOTIFY = "notify"
@@ -66,7 +67,7 @@ def alert_record(alert: Alert) -> Doc:
         "event.kind": "alert",
         "event.dataset": "alerts",
         "event.ingested": alert.updated,
-        "log.level": "info" if rank(alert.level) < rank("medium") else "warning",
+        "log.level": _LOG_LEVELS.get(alert.level, "warning"),
         "message": summary(alert),
         "rule.id": alert.rule_id,
         "rule.name": alert.rule,

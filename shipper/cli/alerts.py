@@ -17,7 +17,6 @@ from shipper.notify.outbox import send_test
 from shipper.state import State
 
 _COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow"}
-_WIDTH = 80
 
 
 @click.group(invoke_without_command=True)
@@ -52,7 +51,7 @@ def list_alerts(state: State, since: float | None, level: str | None) -> list[Al
 
 def _show(found: list[Alert]) -> None:
     console = Console()
-    table = Table(box=None, pad_edge=False, width=min(console.width, max(_WIDTH, console.width)))
+    table = Table(box=None, pad_edge=False)
     table.add_column("last (UTC)", no_wrap=True)
     table.add_column("level", no_wrap=True)
     table.add_column("count", justify="right", no_wrap=True)

@@ -71,7 +71,7 @@ class Evidences:
         """Seconds."""
         rules = (self._realert if rule.realert is None else rule.realert for rule in self._rules.values())
         feeds = (self._of_correlation(rule).realert for fed in self._feeds.values() for rule in fed)
-        return max(self._realert, *rules, *feeds)
+        return max([self._realert, *rules, *feeds])
 
     def _own(self, batch: Batch, finding: Finding, what: Event) -> Evidence | None:
         rule = self._rules.get(finding.rule_id)

@@ -47,8 +47,8 @@ class Open:
 class OpenAlerts:
     """The open alerts by rule and group.
 
-    There is one for each stretch of `realert` seconds, so that files read one after the other, each going back to the
-    same old times, add to the same alerts.
+    There may be one for each stretch of `realert` seconds that the watermark has not left behind: files that are read
+    in turns, each at another time of the past, add to each other's alerts instead of making new ones at every turn.
     """
 
     def __init__(self, limit: int = MAX_OPEN) -> None:
