@@ -11,6 +11,8 @@ from shipper.detect.rule import Correlation
 
 OPERATORS = ("gt", "gte", "lt", "lte", "eq")
 
+_TYPES = {kind.name.lower() for kind in SigmaCorrelationType}
+
 Resolve = Callable[[str], str | None]
 """A rule's name or id → the id of a loaded rule; None for an unknown one."""
 
@@ -18,10 +20,8 @@ Resolve = Callable[[str], str | None]
 def correlation_from(document: Document, resolve: Resolve) -> Correlation:
     """The correlation of a document. Raises `Invalid`."""
     require(document, "id", "title", "correlation")
+    _refuse_other_types(document)
     parsed = _parse(document)
-    if parsed.type is not SigmaCorrelationType.EVENT_COUNT:
-        line = document.line_of("correlation", "type")
-        raise Invalid(line, f"correlation type {parsed.type} is not supported yet; there is event_count")
     operator, threshold = _condition(document, parsed)
     return Correlation(
         **header(document, parsed),
@@ -38,6 +38,14 @@ def correlation_from(document: Document, resolve: Resolve) -> Correlation:
 def generates(document: Document) -> bool:
     """Whether the rules that a correlation refers to alert on their own as well."""
     return document.data["correlation"].get("generate") is True
+
+
+def _refuse_other_types(document: Document) -> None:
+    found = document.data["correlation"]
+    kind = found.get("type") if isinstance(found, dict) else None
+    if isinstance(kind, str) and kind in _TYPES - {"event_count"}:
+        line = document.line_of("correlation", "type")
+        raise Invalid(line, f"correlation type {kind} is not supported yet; there is event_count")
 
 
 def _parse(document: Document) -> SigmaCorrelationRule:

@@ -50,7 +50,7 @@ def key_of_error(document: Document, error: Exception) -> str | None:
 def reason_of(error: Exception) -> str:
     """An error of pySigma as one line."""
     text = " ".join(str(error).split())
-    return text if isinstance(error, SigmaError) and text else f"{text or 'malformed'} ({type(error).__name__})"
+    return text if isinstance(error, SigmaError) and text else f"not understood: {text} ({type(error).__name__})"
 
 
 def header(document: Document, parsed: SigmaRuleBase) -> dict[str, Any]:
