@@ -285,6 +285,15 @@ def test_the_key_is_made_once_and_for_its_owner_only(tmp_path):
     assert [entry.name for entry in path.parent.iterdir()] == ["redaction.key"]
 
 
+def test_a_key_that_others_may_read_is_closed_again(tmp_path):
+    """A copy from another host comes with any mode."""
+    load_key(tmp_path, {})
+    path = tmp_path / "redaction.key"
+    path.chmod(0o644)
+    load_key(tmp_path, {})
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
 def test_the_environment_sets_the_key_for_several_hosts(tmp_path):
     """What one host made serves as the other's; nothing is written then."""
     theirs = load_key(tmp_path / "theirs", {}).decode()

@@ -71,6 +71,8 @@ def test_two_keys_side_by_side_are_both_found():
     """One separator serves both."""
     assert found(f"{KEY} {OTHER}") == [KEY, OTHER]
     assert found(f"{KEY}\n{KEY}") == [KEY, KEY]
+    ids = [SHAPES["aws id"](CHANCE) for _ in range(3)]
+    assert found(" ".join(ids)) == ids
 
 
 def test_the_specific_rule_wins_over_the_generic_one():
