@@ -67,7 +67,7 @@ def write_parquet(source: Path, length: int, rows: int, target: Path, spill: Pat
 def _copy(connection: Any, source: Path, target: Path) -> None:
     lines = csv_lines(text(source), longest_line(source))
     connection.execute(
-        f"COPY ({select_all(lines)}) TO {text(target)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"
+        f"COPY ({select_all(lines)}) TO {text(target)} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {ROW_GROUP})"
     )
 
 
