@@ -5,7 +5,7 @@ What comes out stands in the message as it is.
 """
 
 import re
-from typing import Any
+from itertools import islice
 
 from shipper.enrich.address import address
 from shipper.enrich.rename import METHODS, split_target
@@ -15,28 +15,30 @@ LIMIT = 1 << 16
 """Characters of a message that are looked at."""
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]{0,32}m")
+_METHOD = re.compile(r"(?<![A-Za-z])(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE|CONNECT|PROPFIND)$")
 _STATUS = re.compile(
     r"[\"']?(?: ?\"?HTTP/[\d.]{1,4})?\"?[,:]?"
     r"(?: ?(?:-{1,2}>?|=>|responded|returned|with|status|code|status_code)[ =:]?){0,3}"
-    r" ?(\d{3})(?![\w.%]| ?ms\b)"
+    r" ?([1-5]\d\d)(?![\w.%]| ?ms\b)"
 )
 _CLIENT = re.compile(r"(?:^|[\s\]])\[?([0-9A-Fa-f.:]{2,60})\]?(?::(\d{1,5}))? - (?:([^\s\"\[]{1,128}) \[)?")
 _AGENT = re.compile(r" (?:\d{1,20}|-) \"[^\"]{0,2048}\" \"([^\"]{1,1024})\"")
-_FROM = re.compile(
-    r"\b[Ff]rom (?:IP |ip |address |host |client )?(\[?[0-9A-Fa-f:.]{2,60}\]?(?::\d{1,5})?)(?: port (\d{1,5})\b)?"
-)
+_V4 = r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_ADDRESS = rf"(?:({_V4})(?::(\d{{1,5}})(?!\w))?(?!\w|\.\d)|(\[?[0-9A-Fa-f:.]{{2,60}}\]?(?::\d{{1,5}})?))"
+_BEHIND_FROM = re.compile(rf"(?:IP |ip |address |host |client )?{_ADDRESS}(?: port (\d{{1,5}})\b)?")
 _NAMED = re.compile(
     r"(?:\b(?:[Ii][Pp](?:[_ ]?[Aa]ddr(?:ess)?)?|[Cc]lient(?:[_ ]ip)?|remote_addr|rhost|address)|_ip|Ip)"
-    r"[\"']?[=: ]{1,2}[\"']?(\[?[0-9A-Fa-f:.]{2,60}\]?(?::\d{1,5})?)"
+    rf"[\"']?[=: ]{{1,2}}[\"']?{_ADDRESS}()"
 )
-_NAME = r"(?:'([^'\s][^']{0,127})'|\"([^\"\s][^\"]{0,127})\"|([\w.@+\\-]{1,128}))"
-_USER_IS = re.compile(rf"\b[Uu]ser(?:_?[Nn]ame)?[\"']?[=:] ?{_NAME}")
-_USER_WORD = re.compile(rf"\b[Uu]ser(?:name)? {_NAME}")
-_FOR = re.compile(
-    rf"\b[Ff]or (?:(?:invalid|illegal|unknown) )?(?:account |email |login )?{_NAME}"
+_NAME = r"(?:([\w.@+\\-]{1,128})|'([^'\s][^']{0,127})'|\"([^\"\s][^\"]{0,127})\")"
+_BEHIND_USER = re.compile(rf"(?:_?[Nn]ame)?[\"']?(?:([=:]) ?| ){_NAME}")
+_BEHIND_FOR = re.compile(
+    rf"(?:(?:invalid|illegal|unknown) )?(?:account |email |login )?{_NAME}"
     r"(?=$|\s{0,2}[,;:.()\[\-]|\s(?:from|via|at|due|with|after|because|ip|port|on)\b)"
 )
-_SIGNING_IN = ("ogin", "ogged", "uthent", "assword", "redential", "nvalid user", "ublickey", "ign-in", "igned in")
+_MANY = 16
+"""Places in one message that are tried before it is left alone."""
+
 _WORDS = (
     "a account all an and any are as at by credentials each endpoint entered error for from found has have id in input "
     "invalid is it login message missing name none not null of on or password path provider request resource session "
@@ -56,9 +58,15 @@ def from_message(message: str) -> Doc:
     if " /" in message or " http" in message:
         _add_request(found, message)
     if "source.ip" not in found:
-        _add_address(found, message)
-    if "user.name" not in found and ("ser" in message or "or " in message):
-        _add_user(found, message)
+        if "rom " in message:
+            _add_address_behind_from(found, message)
+        if "ip" in message or "IP" in message or "lient" in message or "rhost" in message or "address" in message:
+            _add_named_address(found, message)
+    if "user.name" not in found:
+        if "ser" in message:
+            _add_named_user(found, message)
+        if "or " in message and "user.name" not in found and _about_signing_in(message):
+            _add_user_behind_for(found, message)
     return found
 
 
@@ -76,7 +84,7 @@ def _add_request(found: Doc, message: str) -> None:
     if query:
         found["url.query"] = query
     status = _STATUS.match(message, end)
-    if status and 100 <= int(status[1]) <= 599:
+    if status:
         found["http.response.status_code"] = int(status[1])
     if " - " in message[:start]:
         _add_client(found, message[:start])
@@ -88,15 +96,12 @@ def _add_request(found: Doc, message: str) -> None:
 def _method_start(message: str) -> int | None:
     """Where the word stands that is a method and is followed by a target."""
     for lead in (" /", " http"):
-        at = message.find(lead)
-        for _ in range(4):
-            if at < 0:
-                break
-            start = max(message.rfind(mark, max(0, at - 10), at) for mark in " \"'([") + 1
-            start = max(start, at - 10, 0)
-            if message[start:at] in METHODS:
-                return start
-            at = message.find(lead, at + 1)
+        for at in _places(message, lead):
+            if message[:at] in METHODS:
+                return 0
+            found = _METHOD.search(message, max(0, at - 8), at)
+            if found:
+                return found.start()
     return None
 
 
@@ -126,48 +131,103 @@ def _add_client(found: Doc, head: str) -> None:
         found["user.name"] = client[3]
 
 
-def _add_address(found: Doc, message: str) -> None:
-    """`from 10.0.0.1 port 22`, `ip=10.0.0.1`, `client 10.0.0.1:1234`."""
-    if "rom " in message:
-        for match in _FROM.finditer(message):
-            if _put_address(found, address(match[1].rstrip(".:"))):
-                if match[2] and 0 < int(match[2]) <= 65_535:
-                    found.setdefault("source.port", int(match[2]))
+def _add_address_behind_from(found: Doc, message: str) -> None:
+    """`from 10.0.0.1 port 22`."""
+    for at in _places(message, "rom "):
+        match = _BEHIND_FROM.match(message, at + 4)
+        if match and _put_match(found, match):
+            return
+
+
+def _add_named_address(found: Doc, message: str) -> None:
+    """`ip=10.0.0.1`, `client 10.0.0.1:1234`."""
+    if "source.ip" not in found:
+        for match in islice(_NAMED.finditer(message), _MANY):
+            if _put_match(found, match):
                 return
-    if "ip" in message or "IP" in message or "lient" in message or "rhost" in message or "address" in message:
-        for match in _NAMED.finditer(message):
-            if _put_address(found, address(match[1].rstrip(".:"))):
-                return
+
+
+def _put_match(found: Doc, match: re.Match[str]) -> bool:
+    """Takes what `_ADDRESS` matched, and the port behind it."""
+    ip, port, other, port_behind = match.groups()
+    if ip:
+        known: tuple[str, int | None] | None = (ip, int(port) if port and int(port) <= 65_535 else None)
+    else:
+        known = address(other.rstrip(".:"))
+    if port_behind and int(port_behind) <= 65_535:
+        found["source.port"] = int(port_behind)
+    return _put_address(found, known)
 
 
 def _put_address(found: Doc, known: tuple[str, int | None] | None) -> bool:
     if known is None:
+        found.pop("source.port", None)
         return False
     found["source.ip"] = known[0]
-    if known[1] is not None:
+    if known[1]:
         found["source.port"] = known[1]
     return True
 
 
-def _add_user(found: Doc, message: str) -> None:
-    """`user=bob`, `User bob logged in`, `login failed for user 'bob'`, `invalid credentials for bob`."""
-    about_signing_in = any(word in message for word in _SIGNING_IN)
-    name = None
-    if "ser" in message:
-        name = _first_name(_USER_IS, message)
-        if name is None and (about_signing_in or "or user " in message):
-            name = _first_name(_USER_WORD, message)
-    if name is None and about_signing_in and "or " in message:
-        name = _first_name(_FOR, message)
-        if name is not None and name.isdecimal():
+def _add_named_user(found: Doc, message: str) -> None:
+    """`user=bob`, `User bob logged in`: behind `=` or `:` a name counts most, behind a blank it needs a context."""
+    plain = None
+    for at in _places(message, "ser"):
+        match = _BEHIND_USER.match(message, at + 3) if _starts_word(message, at, "Uu") else None
+        name = _name_in(match, 2) if match else None
+        if match and name:
+            if match[1]:
+                found["user.name"] = name
+                return
+            plain = plain or name
+    if plain and ("or user " in message or _about_signing_in(message)):
+        found["user.name"] = plain
+
+
+def _add_user_behind_for(found: Doc, message: str) -> None:
+    """`invalid credentials for bob`; a bare number is no name."""
+    for at in _places(message, "or "):
+        match = _BEHIND_FOR.match(message, at + 3) if _starts_word(message, at, "Ff") else None
+        name = _name_in(match, 1) if match else None
+        if name and not name.isdecimal():
+            found["user.name"] = name
             return
-    if name is not None:
-        found["user.name"] = name
 
 
-def _first_name(pattern: re.Pattern[str], message: str) -> str | None:
-    for match in pattern.finditer(message):
-        name: Any = match[1] or match[2] or match[3].rstrip(".-")
-        if name and name.lower() not in _NO_NAMES:
-            return str(name)
-    return None
+def _name_in(match: re.Match[str], group: int) -> str | None:
+    bare = match[group]
+    name = bare.rstrip(".-") if bare else match[group + 1] or match[group + 2]
+    return name if name and name.lower() not in _NO_NAMES else None
+
+
+def _starts_word(message: str, at: int, first: str) -> bool:
+    """True when the letter before `at` is one of `first`, and begins a word."""
+    return at > 0 and message[at - 1] in first and (at == 1 or not _in_word(message[at - 2]))
+
+
+def _in_word(letter: str) -> bool:
+    return letter.isalnum() or letter == "_"
+
+
+def _about_signing_in(message: str) -> bool:
+    return (
+        "ogin" in message
+        or "ogged" in message
+        or "uthent" in message
+        or "assword" in message
+        or "redential" in message
+        or "nvalid user" in message
+        or "ublickey" in message
+        or "ign-in" in message
+        or "igned in" in message
+    )
+
+
+def _places(message: str, literal: str) -> list[int]:
+    """Where a literal stands: the first few places."""
+    places: list[int] = []
+    at = message.find(literal)
+    while at >= 0 and len(places) < _MANY:
+        places.append(at)
+        at = message.find(literal, at + 1)
+    return places

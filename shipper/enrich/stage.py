@@ -4,6 +4,7 @@ What it adds never replaces an original field, but for what identifies the recor
 original of that name stays beside it as `NAME_original`.
 """
 
+from collections.abc import Callable
 from functools import lru_cache, partial
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,7 +14,7 @@ from shipper.context import Context
 from shipper.enrich import date, level
 from shipper.enrich.error import from_stack, stack_in_text
 from shipper.enrich.extract import from_message
-from shipper.enrich.rename import exists, from_fields
+from shipper.enrich.rename import from_fields, presence
 from shipper.fields import value
 from shipper.model import Batch, Doc
 
@@ -111,49 +112,56 @@ def is_text(batch: Batch, row: int) -> bool:
 def derive(config: Config, batch: Batch, row: int) -> Doc:
     """All that is added to one row: flat ECS names. A pure function of the row, its batch's clock and its place."""
     doc, origin = batch.docs[row], batch.origin(row)
-    text = is_text(batch, row)
+    has, text = presence(doc), is_text(batch, row)
     added = from_fields(doc)
-    message = doc.get("message") or added.get("message")
-    if type(message) is str:
-        told = from_message(message)
-        if "url.query" in told and ("url.path" in added or exists(doc, "url.path")):
-            # Half of another request's target would be no target at all.
-            del told["url.query"]
-        _add_missing(doc, added, told)
-        if text:
-            _add_missing(doc, added, level.from_text(message))
-    _add_error(doc, added)
+    _add_told(doc, added, has, text)
+    _add_error(doc, added, has)
     if text and "error.stack_trace" in doc:
         added.setdefault("log.level", "error")
     names = {
         "event.dataset": origin.dataset,
         "service.name": config.service or origin.dataset,
-        "host.name": config.host,
         "log.file.path": origin.path,
     }
-    _add_missing(doc, added, {name: known for name, known in names.items() if known})
-    _add_identity(doc, added, batch, row)
+    if config.host:
+        names["host.name"] = config.host
+    _add_missing(added, names, has)
+    _add_identity(doc, added, batch, row, has)
     _add_time(doc, added, batch, row, text)
     return added
 
 
-def _add_missing(doc: Doc, added: Doc, found: Doc) -> None:
+def _add_missing(added: Doc, found: Doc, has: Callable[[str], bool]) -> None:
     for name, known in found.items():
-        if name not in added and not exists(doc, name):
+        if name not in added and not has(name):
             added[name] = known
 
 
-def _add_error(doc: Doc, added: Doc) -> None:
+def _add_told(doc: Doc, added: Doc, has: Callable[[str], bool], text: bool) -> None:
+    """What the message tells beside the fields."""
+    message = doc.get("message") or added.get("message")
+    if type(message) is not str:
+        return
+    told = from_message(message)
+    if "url.query" in told and ("url.path" in added or has("url.path")):
+        # Half of another request's target would be no target at all.
+        del told["url.query"]
+    _add_missing(added, told, has)
+    if text:
+        _add_missing(added, level.from_text(message), has)
+
+
+def _add_error(doc: Doc, added: Doc, has: Callable[[str], bool]) -> None:
     stack = added.get("error.stack_trace") or value(doc, "error.stack_trace")
     if stack is None:
         stack = stack_in_text(doc)
         if stack is not None:
             added["error.stack_trace"] = stack
     if type(stack) is str:
-        _add_missing(doc, added, from_stack(stack))
+        _add_missing(added, from_stack(stack), has)
 
 
-def _add_identity(doc: Doc, added: Doc, batch: Batch, row: int) -> None:
+def _add_identity(doc: Doc, added: Doc, batch: Batch, row: int, has: Callable[[str], bool]) -> None:
     """What the store goes by is ours, whatever the record says."""
     identity: Doc = {
         "event.id": batch.event_id(row),
@@ -163,7 +171,7 @@ def _add_identity(doc: Doc, added: Doc, batch: Batch, row: int) -> None:
     why = batch.odd.get(row)
     if why:
         identity |= {"event.kind": "pipeline_error", "event.reason": why}
-    elif not exists(doc, "event.kind"):
+    elif not has("event.kind"):
         added["event.kind"] = "event"
     for name, known in identity.items():
         if name in doc:

@@ -135,7 +135,10 @@ def test_no_document_crashes_it_and_none_is_overwritten(doc):
     batch = Enrich()(batch)
     made = batch.record(0)
     orjson.dumps(batch.added[0])
-    ours = {"@timestamp", "event.id", "event.ingested", "log.offset"}
+    ours = {"@timestamp", "event.id", "event.ingested", "log.offset"} | {
+        "event.timestamp_source",
+        "event.timestamp_original",
+    }
     assert {name: made[name] for name in doc if name not in ours} == {
         name: doc[name] for name in doc if name not in ours
     }
