@@ -1,8 +1,10 @@
 """`shipper search` and `shipper tail`: stored records, by a query, and live."""
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -109,7 +111,7 @@ def search(
         missing.append(day)
         _say(f"{day.replace('.', '-')} can't be read now and is left out: {plain(reason)}")
 
-    try:
+    with _closing(reader):
         if "hot" not in tiers:
             _say(f"no day is archived yet ({', '.join(tiers)}); what is stored is found with --tier hot")
             show([b"0"] if only_count else [], "json", heading=False)
@@ -117,8 +119,6 @@ def search(
             click.echo(count(reader, question, unreadable))
         else:
             show(find(reader, question, limit, unreadable), form, heading=True)
-    finally:
-        reader.close()
     return 1 if missing else 0
 
 
@@ -130,17 +130,13 @@ def search(
 def tail(query: str, form: str) -> int:
     tree = _tree(query)
     reader = _reader()
-    try:
+    with _closing(reader), suppress(KeyboardInterrupt):
         seen = reader.mark()
         last = list(find(reader, Question(tree), FIRST, lambda day, reason: None))
         show(reversed(last), form, heading=True)
         shown = set(last)
         for docs in follow(reader, seen, matcher(tree), SystemClock()):
             show((doc for doc in docs if doc not in shown), form, heading=False)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        reader.close()
     return 0
 
 
@@ -158,6 +154,18 @@ def follow(
 def _reader() -> Reader:
     data: Path = click.get_current_context().obj.data
     return Reader(data)
+
+
+@contextmanager
+def _closing(reader: Reader) -> Iterator[None]:
+    """Closes the reader, and takes it as the end when nobody reads what is printed any more (`| head`)."""
+    try:
+        yield
+    except BrokenPipeError:
+        # Python would complain about the pipe once more when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    finally:
+        reader.close()
 
 
 def show(docs: Iterable[bytes], form: str, *, heading: bool) -> None:

@@ -14,11 +14,10 @@ from shipper.query.tree import (
     Pattern,
     Wild,
     Words,
-    join_literals,
     kind_of,
-    words_of,
 )
 from shipper.query.values import address, address4, network, number, period
+from shipper.query.words import join_literals, words_of
 
 NOT_A_TIME = "write for example 2026-11-23, 2026-11-23T10:00:00Z or *"
 

@@ -20,12 +20,9 @@ from shipper.query.tree import (
     Not,
     Or,
     Words,
-    longest_literal,
-    lower,
-    pattern_regex,
-    words_regex,
 )
 from shipper.query.values import address4, number, period
+from shipper.query.words import longest_literal, lower, pattern_regex, words_regex
 
 Predicate = Callable[[Doc], bool]
 Test = Callable[[str], bool]

@@ -21,9 +21,8 @@ from shipper.query.tree import (
     Or,
     Wild,
     Words,
-    longest_literal,
-    words_regex,
 )
+from shipper.query.words import longest_literal, words_regex
 from shipper.store.columns import COLUMNS, quoted
 
 NUMBER = r"[-+]?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?"

@@ -11,8 +11,6 @@ What the leaves mean, on the values of a field (each element of a list counts as
 A leaf on a missing field is false, so `Not` of it is true.
 """
 
-import re
-import unicodedata
 from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
@@ -21,9 +19,6 @@ from shipper.fields import FIELDS, TABLE
 
 FREE_TEXT = ("message", *(field.name for field in TABLE if field.name.startswith("error.")))
 """Where a word without a field is looked for."""
-
-WORD_CHARACTERS = r"\pL\pM\pN_"
-"""Letters, marks, digits and `_`, in RE2's notation: a word is a longest run of these."""
 
 
 class Wild(Enum):
@@ -110,60 +105,3 @@ def kind_of(field: str) -> Kind:
         return "any"
     kinds: dict[str, Kind] = {"long": "number", "double": "number", "boolean": "any"}
     return kinds.get(known.kind, known.kind)  # type: ignore[arg-type]
-
-
-def lower(text: str) -> str:
-    """Lower case, one character for one, as the stores do it."""
-    return text.lower() if text.isascii() else "".join(character.lower()[0] for character in text)
-
-
-def is_word_character(character: str) -> bool:
-    """The same as `WORD_CHARACTERS`."""
-    return character == "_" or unicodedata.category(character)[0] in "LMN"
-
-
-def words_of(pattern: Pattern) -> tuple[Pattern, ...]:
-    """Cuts a pattern into lower-case words: `app-*.Py` → `app`, `*`, `py`."""
-    words: list[list[str | Wild]] = [[]]
-    for part in pattern:
-        for piece in (part,) if isinstance(part, Wild) else lower(part):
-            if isinstance(piece, Wild) or is_word_character(piece):
-                words[-1].append(piece)
-            elif words[-1]:
-                words.append([])
-    return tuple(join_literals(word) for word in words if word)
-
-
-def join_literals(pieces: list[str | Wild]) -> Pattern:
-    """Puts neighbouring literals together."""
-    joined: list[str | Wild] = []
-    for piece in pieces:
-        if isinstance(piece, str) and joined and isinstance(joined[-1], str):
-            joined[-1] += piece
-        else:
-            joined.append(piece)
-    return tuple(joined)
-
-
-def words_regex(words: tuple[Pattern, ...]) -> str:
-    """RE2 that finds consecutive words in a lower-case text."""
-    one = f"[{WORD_CHARACTERS}]"
-    other = f"[^{WORD_CHARACTERS}]"
-    found = f"{other}+".join(_regex(word, one) for word in words)
-    return rf"(?:\A|{other}){found}(?:{other}|\z)"
-
-
-def pattern_regex(pattern: Pattern) -> str:
-    """RE2 that a whole value has to match."""
-    return "(?s)" + _regex(pattern, ".")
-
-
-def longest_literal(words: tuple[Pattern, ...]) -> str:
-    """What every text that holds these words holds for certain."""
-    return max((part for word in words for part in word if isinstance(part, str)), key=len, default="")
-
-
-def _regex(pattern: Pattern, one: str) -> str:
-    return "".join(
-        re.escape(part) if isinstance(part, str) else one + ("*" if part is Wild.MANY else "") for part in pattern
-    )
