@@ -8,6 +8,7 @@ be told.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from shipper.fields import TABLE
 from shipper.query.tree import (
     FREE_TEXT,
     And,
@@ -23,7 +24,10 @@ from shipper.query.tree import (
     Words,
 )
 from shipper.query.words import longest_literal, words_regex
-from shipper.store.columns import COLUMNS, quoted
+
+COLUMNS = {field.name: field.kind for field in TABLE if field.column}
+"""The typed columns: `long` is a BIGINT, `double` a DOUBLE, `date` a TIMESTAMPTZ, all other kinds are VARCHAR."""
+AS_TEXT = ("keyword", "text", "ip")
 
 NUMBER = r"[-+]?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?"
 WHOLE = r"[-+]?[0-9]{1,37}"
@@ -68,6 +72,11 @@ def where(tree: Node) -> Where:
             return _between(tree)
 
 
+def quoted(name: str) -> str:
+    """An SQL identifier; only names from `COLUMNS` come here."""
+    return f'"{name}"'
+
+
 def _join(operator: str, parts: list[Where]) -> Where:
     sql = operator.join(part.sql for part in parts)
     values = tuple(value for part in parts for value in part.values)
@@ -90,11 +99,11 @@ def _words(literal: str, regex: str) -> Condition:
 
 def _between(tree: Between) -> Where:
     column = COLUMNS.get(tree.field)
-    if tree.by == "number" and column in ("BIGINT", "DOUBLE"):
-        finite = f" AND isfinite({quoted(tree.field)})" if column == "DOUBLE" else ""
+    if tree.by == "number" and column in ("long", "double"):
+        finite = f" AND isfinite({quoted(tree.field)})" if column == "double" else ""
         inside = _inside(quoted(tree.field), tree, "?")
         return Where(f"({inside.sql}{finite})", inside.values)
-    if tree.by == "date" and column == "TIMESTAMPTZ":
+    if tree.by == "date" and column == "date":
         return _inside(quoted(tree.field), tree, "make_timestamptz(?)")
     conditions: dict[str, Condition] = {
         "number": lambda value: _inside_number(value, tree),
@@ -136,7 +145,7 @@ def _inside_ipv4(value: str, tree: Between) -> Where:
 
 def _any_value(field: str, condition: Condition) -> Where:
     """True when any value of the field fulfils a condition on its text."""
-    if COLUMNS.get(field) == "VARCHAR":
+    if COLUMNS.get(field) in AS_TEXT:
         plain = condition(quoted(field))
         listed = _any_of(f"CAST({quoted(field)} AS JSON[])", condition)
         is_list = f"starts_with({quoted(field)}, '[') AND json_valid({quoted(field)})"
@@ -152,7 +161,7 @@ def _any_of(values: str, condition: Condition) -> Where:
 
 
 def _exists(field: str) -> Where:
-    if COLUMNS.get(field) == "VARCHAR":
+    if COLUMNS.get(field) in AS_TEXT:
         return Where(f"{quoted(field)} IS NOT NULL AND {quoted(field)} NOT IN ('[]', '[null]')", ())
     found, pointers = _in_doc(field)
     inside = "json_type(found) <> 'NULL' AND CAST(found AS VARCHAR) NOT IN ('[]', '[null]')"
