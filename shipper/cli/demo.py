@@ -17,6 +17,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from shipper import log
 from shipper.build import plan
 from shipper.cli.narrate import Narrator
 from shipper.clock import parse_duration
@@ -56,12 +57,16 @@ Ctrl-C stops everything.
 
 NEXT = """\
 
-Stopped, nothing is left running. Stored: {counts}.
+Stopped, nothing is left running.
+Stored: {counts}
+
 Try next:
 
   {search}
   {alerts}
-  {tail}    (live: while a demo or a run is going on)
+  {tail}
+
+The last one is live: it shows what a demo or a run stores meanwhile.
 """
 
 
@@ -76,6 +81,7 @@ def demo(duration: str | None, port: int) -> None:
     """
     data: Path = click.get_current_context().obj.data
     seconds = parse_duration(duration) if duration else None
+    log.quieter("warning")
     run_demo(data, port, seconds, follow, Console(highlight=False))
 
 

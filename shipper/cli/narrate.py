@@ -14,7 +14,7 @@ PLACEHOLDER = "[REDACTED:"
 COUNT_EVERY_SECONDS = 5.0
 WIDTH = 80
 INDENT = 20
-BEFORE_PLACEHOLDER = 90
+BEFORE_PLACEHOLDER = 75
 AFTER_PLACEHOLDER = 80
 """Characters of a redacted text that are shown around the placeholder."""
 
@@ -91,10 +91,12 @@ def wrapped(prefix: str, text: str) -> list[str]:
 
 
 def around_placeholder(text: str) -> str:
-    """The part of a text that shows what was struck out."""
+    """The part of a text that shows what was struck out, from the beginning of a word on."""
     start = text.index(PLACEHOLDER) if PLACEHOLDER in text else 0
     first, last = max(0, start - BEFORE_PLACEHOLDER), start + AFTER_PLACEHOLDER
-    return ("…" if first else "") + text[first:last] + ("…" if last < len(text) else "")
+    if first:
+        first = text.find(" ", first, start) + 1 or first
+    return ("… " if first else "") + text[first:last] + ("…" if last < len(text) else "")
 
 
 def _number(count: int, noun: str) -> str:

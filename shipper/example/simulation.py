@@ -68,6 +68,9 @@ class Simulation:
     def start(self) -> None:
         """Starts supervisord, which starts the rest; does not wait until the backend answers."""
         self.logs.mkdir(parents=True, exist_ok=True)
+        for name in ("backend.out.log", "backend.err.log"):
+            # There from the beginning, so that nobody who follows them wonders where they are.
+            (self.logs / name).touch()
         (self.folder / "supervisord.conf").write_text(self._text)
         with (self.folder / "supervisord.err").open("wb") as errors:
             self._supervisord = subprocess.Popen(

@@ -143,12 +143,12 @@ def change_roles(cast: Cast) -> None:
 
 
 INCIDENTS = (
-    *(Step(2.5 + 0.25 * n, guess_password) for n in range(8)),
+    *(Step(2.0 + 0.25 * n, guess_password) for n in range(8)),
+    Step(5.0, inject_sql),
     Step(5.5, inject_sql),
-    Step(6.0, inject_sql),
-    Step(7.5, leak_key),
-    Step(9.0, crash),
-    Step(10.5, hammer),
+    Step(6.5, leak_key),
+    Step(7.5, crash),
+    Step(8.5, hammer),
     Step(20.0, change_roles),
 )
 """What goes wrong, in seconds since the beginning of a round."""

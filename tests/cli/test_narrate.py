@@ -80,3 +80,8 @@ def test_only_the_part_around_a_placeholder_is_shown() -> None:
     """A text of a megabyte does not fill the terminal."""
     shown = around_placeholder("x" * 10_000 + MARK + "y" * 10_000)
     assert MARK in shown and len(shown) < 200
+
+
+def test_the_part_begins_with_a_word() -> None:
+    """Nobody has to guess what the first letters were."""
+    assert around_placeholder("abcdefghij " * 20 + MARK).startswith("… abcdefghij ")

@@ -52,7 +52,7 @@ def test_ordinary_traffic_keeps_its_rate() -> None:
 def test_incidents_come_again() -> None:
     """Each round of a minute has its own."""
     crashes = [step.at for step in first_seconds(130) if step.do is traffic.crash]
-    assert crashes == [9.0, 69.0, 129.0]
+    assert crashes == [7.5, 67.5, 127.5]
 
 
 def test_one_attacker_and_one_victim_a_burst() -> None:
