@@ -2,9 +2,12 @@
 
 import pytest
 
+from shipper.clock import ManualClock
 from shipper.query.parse import parse
 from shipper.search.merge import Question, count, search
+from shipper.state import State
 from shipper.store.read import Reader
+from shipper.store.segments import Limits, Segments
 from tests.search.stored import NOW, record, store
 
 HOUR = 3600.0
@@ -33,6 +36,15 @@ def counted(data, query="*", since=None, until=None):
         reader.close()
 
 
+def store_raw(data, doc):
+    """Stores a document that `orjson` would refuse."""
+    state = State(data / "state.db")
+    segments = Segments(data, state, Limits(), ManualClock(NOW))
+    state.run(segments.append("records", "2026.01.01", [doc], "2026-01-01T11:00:00Z", "2026-01-01T11:00:00Z"))
+    segments.close()
+    state.close()
+
+
 def test_newest_first_in_any_precision(tmp_path):
     """Times are compared as times, not as text, and the same time by `event.id`."""
     docs = [
@@ -48,8 +60,9 @@ def test_newest_first_in_any_precision(tmp_path):
 
 def test_limit_counts_over_days(tmp_path):
     """The newest ones, however they lie in days; 0 is all."""
-    docs = [record(number, f"2026-01-0{1 + number}T10:00:00Z") for number in range(5)]
+    docs = [record(number, f"2026-01-0{1 + number // 2}T10:00:00Z") for number in range(5)]
     store(tmp_path, *docs)
+    assert answer(tmp_path, limit=2) == [docs[4], docs[3]]
     assert answer(tmp_path, limit=3) == [docs[4], docs[3], docs[2]]
     assert answer(tmp_path, limit=0) == docs[::-1]
     assert answer(tmp_path, limit=9) == docs[::-1]
@@ -107,19 +120,6 @@ def test_malformed_documents_are_found_by_the_query_for_all(tmp_path):
     store_raw(tmp_path, odd)
     assert answer(tmp_path) == [reader_friendly, odd]
     assert counted(tmp_path) == 2
-
-
-def store_raw(data, doc):
-    """Stores a document that `orjson` would refuse."""
-    from shipper.clock import ManualClock
-    from shipper.state import State
-    from shipper.store.segments import Limits, Segments
-
-    state = State(data / "state.db")
-    segments = Segments(data, state, Limits(), ManualClock(NOW))
-    state.run(segments.append("records", "2026.01.01", [doc], "2026-01-01T11:00:00Z", "2026-01-01T11:00:00Z"))
-    segments.close()
-    state.close()
 
 
 def test_an_unreadable_day_is_named_and_the_rest_is_answered(tmp_path):
