@@ -39,10 +39,6 @@ class Open:
     until: int
     """From here on no evidence in order belongs to it, in microseconds since the epoch."""
 
-    def covers(self, at: int, realert: int) -> bool:
-        """True when all evidence lies within `realert` microseconds with an event at `at` included."""
-        return max(self.last, at) - min(self.first, at) < realert
-
 
 class OpenAlerts:
     """The open alerts by rule and group.
@@ -66,10 +62,10 @@ class OpenAlerts:
         """
         realert = round(subject.realert * 1_000_000)
         siblings = self._open.setdefault((subject.rule_id, key), [])
-        for found in reversed(siblings):
-            if found.covers(new[-1].at, realert):
-                self._grow(found, subject, new)
-                return False
+        found = _fitting(siblings, new[-1].at, realert)
+        if found is not None:
+            self._grow(found, subject, new)
+            return False
         opened = _opened(subject, group, key, events, realert)
         siblings.append(opened)
         self._count += 1
@@ -124,6 +120,17 @@ class OpenAlerts:
     def _make_room(self) -> None:
         while self._count > self._limit:
             self._count -= len(self._open.pop(next(iter(self._open))))
+
+
+def _fitting(siblings: Sequence[Open], at: int, realert: int) -> Open | None:
+    """The alert that an event at `at` belongs to: one that began before it, or else one that may begin with it."""
+    for found in siblings:
+        if found.first <= at < found.first + realert:
+            return found
+    for found in siblings:
+        if at < found.first and found.last - at < realert:
+            return found
+    return None
 
 
 def _opened(subject: Subject, group: dict[str, str], key: str, events: Sequence[Event], realert: int) -> Open:

@@ -15,7 +15,21 @@ from shipper.notify.memory import MemoryNotifier
 from shipper.state import State, save_alert
 from tests.test_alerts import an_alert
 
-KEYS = "id rule_id rule level group count first last evidence tags description state updated".split()
+KEYS = [
+    "id",
+    "rule_id",
+    "rule",
+    "level",
+    "group",
+    "count",
+    "first",
+    "last",
+    "evidence",
+    "tags",
+    "description",
+    "state",
+    "updated",
+]
 
 
 class Shipper:

@@ -219,6 +219,13 @@ def test_late_events_are_counted() -> None:
     assert metrics.late_events == 2
 
 
+def test_after_a_restart_late_events_are_still_late(state: State) -> None:
+    state.commit(Alerting(GUESSING)(a_batch(tries([1000]))))
+    metrics = Metrics()
+    Alerting(GUESSING, state, metrics=metrics)(a_batch(tries([100]), first=1, clock=START + 1000))
+    assert metrics.late_events == 1
+
+
 def test_new_alerts_are_counted() -> None:
     metrics = Metrics()
     Alerting(GUESSING, metrics=metrics)(a_batch(tries(range(9))))
