@@ -50,7 +50,19 @@ class Step(Enum):
 class Group:
     """Consecutive lines of one file that make one record."""
 
-    __slots__ = ("_pem", "_raised", "_size", "_step", "_trace", "continued", "cut", "lines", "offset", "origin")
+    __slots__ = (
+        "_header",
+        "_pem",
+        "_raised",
+        "_size",
+        "_step",
+        "_trace",
+        "continued",
+        "cut",
+        "lines",
+        "offset",
+        "origin",
+    )
 
     def __init__(self, line: bytes, offset: int, origin: Origin) -> None:
         """Opens a group with its first line, which starts at `offset` bytes."""
@@ -61,6 +73,7 @@ class Group:
         self._size = len(line)
         self._trace: int | None = None
         self._raised: int | None = None
+        self._header = 0
         self._step = Step.TEXT
         self._pem = _opens_pem(line)
         if is_header(line):
@@ -118,6 +131,7 @@ class Group:
     def _start_trace(self, line: bytes, index: int) -> None:
         if self._trace is None:
             self._trace = index
+        self._header, self._raised = index, None
         # Where the header is indented (an exception group), so is all that belongs to it.
         self._step = Step.RAISED if line[:1] in (b" ", b"\t") else Step.FRAMES
 
@@ -125,7 +139,8 @@ class Group:
         """The step that `line` makes, None when it belongs to another group."""
         if self._pem and (_PEM_END in bare or _is_pem_body(bare)):
             return self._step
-        if is_header(line):
+        inside_group = self._trace is not None and bare.startswith(b"|")
+        if is_header(line) and not inside_group:
             return Step.FRAMES if self._may_precede_header() else None
         if not bare:
             return self._after_blank()
@@ -165,7 +180,9 @@ class Group:
         """The line that tells what was raised; without one, the last line there is."""
         if self._raised is not None:
             return self.lines[self._raised].strip(_BLANKS)
-        inner = [line.strip(_TREE + b"\r") for line in self.lines[1:]]
+        header = self.lines[self._header]
+        margin = header[: len(header) - len(header.lstrip(b" \t"))]
+        inner = [line.removeprefix(margin).removeprefix(b"| ").rstrip() for line in self.lines[self._header + 1 :]]
         return next((line for line in inner if is_raised(line)), self.lines[-1].strip(_BLANKS))
 
 

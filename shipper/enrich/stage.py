@@ -76,7 +76,7 @@ class Enrich:
                 if (
                     type(raw) is str
                     and raw[4:17:3] == "--T::"
-                    and raw[19::4] == ".Z"
+                    and raw[19::4] in (".Z", "Z")
                     and low <= raw <= high
                     and parse(raw)
                 ):

@@ -44,6 +44,7 @@ def test_nested_and_quoted_is_still_plain(line):
 ODD = [
     (b'{"a":1,"level":"x","level":"y"}', {"a": 1, "level": "y"}, "duplicate keys, the last one counts: level"),
     (b'{"a":{"b":1,"b":2}}', {"a": {"b": 2}}, "duplicate keys, the last one counts: b"),
+    (b'{"a" :1,"a":2,"b":3}', {"a": 2, "b": 3}, "duplicate keys, the last one counts: a"),
     (b'{"a" :1,"a" :2}', {"a": 2}, "duplicate keys, the last one counts: a"),
     (b'{"a":"\\":","b":1,"b":2}', {"a": '":', "b": 2}, "duplicate keys, the last one counts: b"),
     (b'{"a\\\\":1,"b":1,"b":2}', {"a\\": 1, "b": 2}, "duplicate keys, the last one counts: b"),

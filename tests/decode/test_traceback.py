@@ -24,8 +24,11 @@ CHAINED = [
 GROUP = [
     b"  + Exception Group Traceback (most recent call last):",
     b'  |   File "/app/main.py", line 1, in <module>',
+    b"  |     raise",
     b"  | ExceptionGroup: two (2 sub-exceptions)",
     b"  +-+---------------- 1 ----------------",
+    b"    | Traceback (most recent call last):",
+    b'    |   File "/app/main.py", line 2, in one',
     b"    | ValueError: 1",
     b"    +---------------- 2 ----------------",
     b"    | TypeError: 2",
@@ -94,6 +97,9 @@ def test_a_traceback_joins_the_text_that_announces_it(lines, announcing):
         (TRACE, "ValueError: no"),
         (CHAINED, "app.errors.Broken: twice"),
         (GROUP, "ExceptionGroup: two (2 sub-exceptions)"),
+        ([*CHAINED[:8], *GROUP], "ExceptionGroup: two (2 sub-exceptions)"),
+        ([b"    " + line for line in TRACE], "ValueError: no"),
+        ([*TRACE[:2], b"    raise"], "raise"),
         (TRACE[:2], 'File "/app/main.py", line 3, in call'),
     ],
 )
@@ -112,6 +118,11 @@ def test_a_traceback_does_not_join_ordinary_text():
 def test_two_tracebacks_are_two_rows():
     """Nothing chains them."""
     assert rows(*TRACE, *TRACE) == [joined(TRACE), joined(TRACE)]
+
+
+def test_only_the_first_traceback_was_announced():
+    """The next one is an error of its own."""
+    assert rows(b"ERROR: x", *TRACE, *TRACE) == [joined([b"ERROR: x", *TRACE]), joined(TRACE)]
 
 
 def test_text_that_follows_a_traceback_is_not_its_message():
@@ -140,8 +151,9 @@ def test_a_key_without_end_stops_at_text_that_is_none_of_it():
 
 def test_a_traceback_that_never_ends_is_cut():
     """Memory stays bounded; the pieces say what they are."""
-    batch = Decode()(batch_of([TRACE[0], *[TRACE[1]] * (2 * MAX_LINES)]))
-    assert [line.count(b"\n") + 1 for line in batch.lines] == [MAX_LINES, MAX_LINES, 1]
+    batch = Decode()(batch_of([TRACE[0], *[TRACE[1]] * (2 * MAX_LINES), TRACE[4]]))
+    assert [line.count(b"\n") + 1 for line in batch.lines] == [MAX_LINES, MAX_LINES, 2]
+    assert batch.docs[2] == {"message": joined([TRACE[1], TRACE[4]]).decode()}
     assert [why.split(":")[0] for why in batch.odd.values()] == ["cut", "continued", "continued"]
 
 

@@ -79,6 +79,18 @@ def test_a_missing_time_is_the_predecessors():
     assert batch.record(3)["timestamp"] == "soon"
 
 
+def test_a_date_that_does_not_exist_is_none():
+    """Though every sign is in its place."""
+    assert (
+        times(b'{"timestamp":"2025-01-01T00:00:00Z"}', b'{"timestamp":"2025-02-30T00:00:00.000Z"}')
+        == ["2025-01-01T00:00:00Z"] * 2
+    )
+    assert (
+        times(b'{"timestamp":"2025-01-01T00:00:00Z"}', b'{"timestamp":"2025-01-02T00:00:00Zxx"}')[1][:10]
+        == "2025-01-01"
+    )
+
+
 def test_a_batch_whose_times_are_all_its_own_does_not_depend_on_the_clock():
     """Nothing to commit beforehand."""
     assert not enriched(b'{"timestamp":"2026-11-01T00:00:00Z"}', b'{"a":1}').clocked

@@ -155,6 +155,10 @@ FAMILIES = {
         {"method": "POST", "path": "/login?next=/", "status_code": 401, "duration_ms": 1.5, "status": "failed"},
         {"url.path": "/login", "url.query": "next=/", "http.response.status_code": 401, "event.duration": 1_500_000},
     ),
+    "several names of one thing": (
+        {"severity": "info", "level": "ERROR", "name": "last", "logger_name": "second", "logger": "first"},
+        {"log.level": "error", "log.logger": "first"},
+    ),
     "other things under known names": (
         {"status": "ok", "path": "C:\\x", "method": "fast", "ip": "here", "level": ["x"], "duration_ms": "slow"},
         dict.fromkeys(
