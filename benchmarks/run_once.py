@@ -38,7 +38,7 @@ sinks:
   - type: "{sink}"
 """
 
-HEADER = ("sink", "CPU-s per million", "of it start-up", "records/s", "peak MiB", "children MiB")
+HEADER = ("sink", "CPU-s per million", "start-up CPU-s", "records/s", "peak MiB", "children MiB")
 
 
 class Cost(NamedTuple):
@@ -170,7 +170,7 @@ def row(sink: str, count: int, full: list[Cost], empty: list[Cost]) -> tuple[str
     return (
         sink,
         f"{statistics.median(cpu):.2f} ({min(cpu):.2f}-{max(cpu):.2f})",
-        f"{median(empty, 'cpu_s') / millions:.2f}",
+        f"{median(empty, 'cpu_s'):.2f}",
         f"{count / median(full, 'wall_s'):,.0f}",
         f"{median(full, 'peak_mib'):.0f}",
         f"{median(full, 'children_mib'):.0f}",
