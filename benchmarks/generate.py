@@ -141,7 +141,9 @@ class Generator:
         return self._pick(UVICORN).format(ip=self._client(), port=port, seq=seq)
 
     def _traceback(self, seq: int) -> str:
-        return "\n".join(self._trace(self._pick(FAILURES))) + f" [seq {seq}]"
+        *lines, last = self._trace(self._pick(FAILURES))
+        last += f" [seq {seq}]" if ": " in last else f": [seq {seq}]"
+        return "\n".join((*lines, last))
 
     def _trace(self, failure: tuple[str, str, str, str]) -> list[str]:
         error, reason, module, function = failure

@@ -7,7 +7,7 @@ time of the process is read between them. A profiler that counts calls would mos
 import argparse
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,7 +26,7 @@ class Stopwatch:
     """CPU seconds by name: whatever passed since the last reading belongs to the name given."""
 
     def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self._last = time.process_time()
 
     def lap(self, name: str) -> None:
@@ -58,7 +58,7 @@ def steps(assembly: Assembly, state: State) -> Iterator[Step]:
     yield "commit", commit
 
 
-def profile(pipeline: Path, data: Path) -> tuple[Counter[str], int]:
+def profile(pipeline: Path, data: Path) -> tuple[dict[str, float], int]:
     """CPU seconds by stage, and how many records there were."""
     watch, records = Stopwatch(), 0
     state = State(data / "state.db")
@@ -89,7 +89,7 @@ def main() -> None:
         folder = Path(name)
         seconds, records = profile(pipeline_file(folder, wanted.sink, log), folder)
     startup = seconds.pop("start-up")
-    whole = seconds.total()
+    whole = sum(seconds.values())
     rows = [(stage, f"{1e6 * cpu / records:.2f}", f"{100 * cpu / whole:.0f} %") for stage, cpu in seconds.items()]
     print(table([("stage", "µs a record", "share"), *rows, ("all", f"{1e6 * whole / records:.2f}", "100 %")]))
     print(f"\n{records:,} records into {wanted.sink}; start-up {startup:.2f} CPU-s more.")
