@@ -29,8 +29,12 @@ _UNICODE = re.compile(r"\\u([0-9a-fA-F]{4})")
 def decoded(record: Doc) -> list[str]:
     """The decoded forms, each once; empty for a record without escapes."""
     texts = (value(record, name) for name in SOURCES)
-    forms = [form for text in texts if isinstance(text, str) for form in _forms(text)]
+    forms = [form for text in texts if isinstance(text, str) and _may_be_wrapped(text) for form in _forms(text)]
     return list(dict.fromkeys(forms))
+
+
+def _may_be_wrapped(text: str) -> bool:
+    return "%" in text or "&" in text or "\\u" in text
 
 
 # Several rules ask for the same text in a row.

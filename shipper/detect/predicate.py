@@ -23,11 +23,14 @@ from sigma.types import (
 from shipper import fields
 from shipper.detect import decoded
 from shipper.detect.literals import ONLY_ESCAPED, both, either
+from shipper.detect.patterns import Unsupported
 from shipper.detect.rule import Needs, Place
-from shipper.detect.values import Item, Unsupported, item, string, text_of
+from shipper.detect.values import Item, any_item, item, string, text_of
 from shipper.model import Doc
 
 _MISSING = object()
+
+_NOT_SCALAR = (SigmaExists, SigmaFieldReference)
 
 WHOLE_NUMBERS = frozenset({"http.response.status_code"})
 """Number fields whose digits stand in the raw line, as a number of their own."""
@@ -40,6 +43,8 @@ class Node(NamedTuple):
     place: Callable[[Doc], Place | None]
     needs: Needs
     fields: tuple[str, ...]
+    cost: int = 1
+    """Patterns to run, about."""
 
 
 def compile_condition(tree: Any) -> Node:
@@ -47,7 +52,7 @@ def compile_condition(tree: Any) -> Node:
     if isinstance(tree, ConditionAND):
         return _all_of([compile_condition(arg) for arg in tree.args])
     if isinstance(tree, ConditionOR):
-        return any_of([compile_condition(arg) for arg in tree.args])
+        return _of_one_field(tree.args) or any_of([compile_condition(arg) for arg in tree.args])
     if isinstance(tree, ConditionNOT):
         return _none_of(compile_condition(tree.args[0]))
     if isinstance(tree, ConditionFieldEqualsValueExpression):
@@ -65,22 +70,25 @@ def any_of(nodes: Sequence[Node]) -> Node:
         _first_place(nodes),
         either([node.needs for node in nodes]),
         _fields_of(nodes),
+        sum(node.cost for node in nodes),
     )
 
 
 def _all_of(nodes: Sequence[Node]) -> Node:
-    tests = [node.matches for node in nodes]
+    # What is cheap decides first.
+    tests = [node.matches for node in sorted(nodes, key=lambda node: node.cost)]
     return Node(
         lambda record: all(test(record) for test in tests),
         _first_place(nodes),
         both([node.needs for node in nodes]),
         _fields_of(nodes),
+        sum(node.cost for node in nodes),
     )
 
 
 def _none_of(node: Node) -> Node:
     test = node.matches
-    return Node(lambda record: not test(record), _nowhere, None, node.fields)
+    return Node(lambda record: not test(record), _nowhere, None, node.fields, node.cost)
 
 
 def _nowhere(_: Doc) -> Place | None:
@@ -100,13 +108,26 @@ def _fields_of(nodes: Sequence[Node]) -> tuple[str, ...]:
 
 
 def _of_field(name: str, value: SigmaType) -> Node:
-    if isinstance(value, SigmaExpansion):
-        return any_of([_of_field(name, inner) for inner in value.values])
     if isinstance(value, SigmaExists):
         return _exists(name, value.exists)
     if isinstance(value, SigmaFieldReference):
         return _same_as_field(name, value)
-    return _scalar(name, item(value))
+    return _scalar(name, any_item(_items(value)) if isinstance(value, SigmaExpansion) else item(value))
+
+
+def _of_one_field(args: Sequence[Any]) -> Node | None:
+    """A list of values of one field as one test; None when it is something else."""
+    if not all(isinstance(arg, ConditionFieldEqualsValueExpression) for arg in args):
+        return None
+    if len({arg.field for arg in args}) > 1 or any(isinstance(arg.value, _NOT_SCALAR) for arg in args):
+        return None
+    return _scalar(args[0].field, any_item([each for arg in args for each in _items(arg.value)]))
+
+
+def _items(value: SigmaType) -> list[Item]:
+    if isinstance(value, SigmaExpansion):
+        return [each for inner in value.values for each in _items(inner)]
+    return [item(value)]
 
 
 def _getter(name: str, default: Any = None) -> Callable[[Doc], Any]:
@@ -127,7 +148,8 @@ def _scalar(name: str, tested: Item) -> Node:
         span = tested.span(found) if isinstance(found, str) else None
         return Place(name, span) if span else None
 
-    return Node(matches, place, _needs_in(name, tested), (name,))
+    cost = 1 if tested.needle is not None else 2 if tested.pattern is None else 20
+    return Node(matches, place, _needs_in(name, tested), (name,), cost)
 
 
 def _needs_in(name: str, tested: Item) -> Needs:

@@ -16,9 +16,9 @@ from sigma.rule.detection import SigmaDetection
 from shipper.detect.correlation_rule import correlation_from, generates
 from shipper.detect.documents import Document, Invalid, read_documents, rule_files
 from shipper.detect.header import group_by, header, key_of_error, reason_of, require
+from shipper.detect.patterns import Unsupported, compile_pattern
 from shipper.detect.predicate import Node, any_of, compile_condition
 from shipper.detect.rule import Correlation, Place, Problem, Rule, Ruleset
-from shipper.detect.values import Unsupported, compile_pattern
 from shipper.model import Doc
 
 

@@ -5,11 +5,10 @@ a string; a string counts as a number where it is that number's own text, or whe
 on RE2 alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
-import re2
 from sigma.types import (
     CompareOperators,
     Placeholder,
@@ -26,14 +25,9 @@ from sigma.types import (
     SpecialChars,
 )
 
-from shipper.detect.literals import of_number, of_pattern, of_texts
+from shipper.detect.literals import either, of_number, of_pattern, of_texts
+from shipper.detect.patterns import Span, Unsupported, compile_pattern, found_in, joined, quote, search
 from shipper.detect.rule import Needs
-
-Span = tuple[int, int]
-
-
-class Unsupported(ValueError):
-    """A rule asks for what cannot be evaluated here."""
 
 
 class Item(NamedTuple):
@@ -45,6 +39,32 @@ class Item(NamedTuple):
     """Needs where the scalar stands in the raw line as text."""
     number: Needs = None
     """Needs where the scalar stands in the raw line as a number."""
+    needle: str | None = None
+    """In lower case, when the test is nothing but: does the text contain it?"""
+    pattern: str | None = None
+    """RE2's, when the test is nothing but: does it match somewhere in the text?"""
+
+
+def any_item(items: Sequence[Item]) -> Item:
+    """The test that any of the items passes: the scalar is read and folded once, and patterns become one."""
+    needles = [each.needle for each in items if each.needle is not None]
+    patterns = joined([each.pattern for each in items if each.pattern is not None])
+    others = [each.test for each in items if each.needle is None and each.pattern is None]
+
+    def test(scalar: Any) -> bool:
+        text = text_of(scalar)
+        if text is not None:
+            folded = text.lower() if needles else ""
+            if any(needle in folded for needle in needles) or any(found_in(each, text) for each in patterns):
+                return True
+        return any(other(scalar) for other in others)
+
+    def span(text: str) -> Span | None:
+        spans = (each.span(text) for each in items if each.test(text))
+        return next((found for found in spans if found), None)
+
+    texts, numbers = either([each.texts for each in items]), either([each.number for each in items])
+    return Item(test, span, texts, numbers)
 
 
 def item(value: SigmaType) -> Item:
@@ -78,26 +98,6 @@ def number_of(scalar: Any) -> float | None:
         return None
 
 
-def compile_pattern(pattern: str) -> Any:
-    """A pattern compiled by RE2, quietly. Raises `Unsupported` with RE2's reason."""
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        return re2.compile(pattern, options)
-    except re2.error as error:
-        reason = error.args[0].decode(errors="replace") if error.args else "refused"
-        raise Unsupported(f"pattern {pattern!r}: {reason}; only what runs in linear time (RE2) is taken") from error
-
-
-def search(pattern: Any, text: str) -> Span | None:
-    """The first match, in characters."""
-    try:
-        found = pattern.search(text)
-    except UnicodeEncodeError:  # a lone surrogate
-        found = pattern.search(text.encode("utf-8", "replace").decode())
-    return found.span() if found else None
-
-
 def no_span(_: str) -> Span | None:
     return None
 
@@ -122,7 +122,10 @@ def string(value: SigmaString, *, within: bool = False) -> Item:
         find = _wildcard_finder(middle, fold, starts_open, ends_open)
     texts = of_texts(part for part in middle if isinstance(part, str))
     tested = _of_finder(find, fold, texts)
-    return tested if starts_open or ends_open else tested._replace(number=_of_digits(middle))
+    if not (starts_open or ends_open):
+        return tested._replace(number=_of_digits(middle))
+    plain = starts_open and ends_open and fold is not _as_is and all(isinstance(part, str) for part in middle)
+    return tested._replace(needle=fold("".join(map(str, middle)))) if plain else tested
 
 
 def _of_digits(parts: list[Any]) -> Needs:
@@ -165,7 +168,7 @@ def _wildcard_finder(
     middle: list[Any], fold: Callable[[str], str], starts_open: bool, ends_open: bool
 ) -> Callable[[str], Span | None]:
     wild = {SpecialChars.WILDCARD_MULTI: ".*?", SpecialChars.WILDCARD_SINGLE: "."}
-    body = "".join(re2.escape(fold(part)) if isinstance(part, str) else wild[part] for part in middle)
+    body = "".join(quote(fold(part)) if isinstance(part, str) else wild[part] for part in middle)
     start = "" if starts_open else r"\A"
     end = "" if ends_open else r"\z"
     pattern = compile_pattern(f"(?s){start}{body}{end}")
@@ -198,7 +201,12 @@ def _regex(value: SigmaRegularExpression) -> Item:
     flags = "".join(sorted(value.sigma_to_re_flag[flag] for flag in value.flags))
     source = (f"(?{flags})" if flags else "") + str(value.regexp)
     pattern = compile_pattern(source)
-    return _of_finder(lambda text: search(pattern, text), _as_is, of_pattern(source))
+
+    def test(scalar: Any) -> bool:
+        text = text_of(scalar)
+        return text is not None and found_in(pattern, text)
+
+    return Item(test, lambda text: search(pattern, text), of_pattern(source), pattern=source)
 
 
 def _number(value: SigmaNumber) -> Item:
