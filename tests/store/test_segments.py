@@ -195,16 +195,39 @@ def test_a_day_is_sealed_when_it_is_over_and_quiet(tmp_path, time, age, due):
     assert (store.segments.close_next(store.state) is not None) == due
 
 
-def test_a_segment_with_uncommitted_rows_is_not_sealed(tmp_path):
-    """Their commit may be on its way."""
-    store = Store(tmp_path, seal_rows=2)
-    store.commit(row(1))
-    store.append(row(2))
+def quiet_since_yesterday(store):
+    """Makes the one segment look as if nothing had come for long."""
+    os.utime(listed(store.state)[0].path(store.data), (NOON - 7000, NOON - 7000))
+
+
+def test_a_segment_with_uncommitted_rows_is_not_sealed(store):
+    """Their commit may be on its way, however long it is held."""
+    store.commit(row(1), time=YESTERDAY)
+    batch = store.append(row(2), time=YESTERDAY)
+    quiet_since_yesterday(store)
     waiting = store.segments.close_next(store.state)
-    store.commit(row(2))
+    store.state.commit(batch)
 
     assert waiting is None
-    assert store.segments.close_next(store.state) is not None
+    assert store.segments.close_next(store.state).rows == 2
+
+
+def test_a_segment_that_is_being_sealed_takes_no_rows(store):
+    """Late rows of that day open another one."""
+    store.commit(row(1), time=YESTERDAY)
+    quiet_since_yesterday(store)
+    store.segments.close_next(store.state)
+    store.commit(row(2), time=YESTERDAY)
+
+    assert [segment.rows for segment in listed(store.state)] == [1, 1]
+
+
+def test_a_shorter_batch_leaves_nothing_of_the_longer_one_before_it(store):
+    """Else the segment would never look committed, and never be sealed."""
+    store.append(row(1), row(2), row(3))
+    store.commit(row(4))
+
+    assert listed(store.state)[0].path(store.data).read_bytes() == row(4) + b"\n"
 
 
 def test_a_segment_is_handed_out_for_sealing_once(tmp_path):
