@@ -66,9 +66,8 @@ def write_parquet(source: Path, length: int, rows: int, target: Path, spill: Pat
 
 def _copy(connection: Any, source: Path, target: Path) -> None:
     lines = csv_lines(text(source), longest_line(source))
-    connection.execute(
-        f"COPY ({select_all(lines)}) TO {text(target)} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {ROW_GROUP})"
-    )
+    options = f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {ROW_GROUP}"
+    connection.execute(f"COPY ({select_all(lines)}) TO {text(target)} ({options})")
 
 
 def _check(connection: Any, target: Path, length: int, rows: int) -> None:
