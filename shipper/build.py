@@ -23,11 +23,12 @@ from shipper.decode import stage as decode_stage
 from shipper.detect.alerting import Alerting
 from shipper.detect.match import Detect
 from shipper.enrich import stage as enrich_stage
+from shipper.enrich.splice import Splicer
 from shipper.enrich.stage import Config as EnrichConfig
 from shipper.errors import UsageError
 from shipper.model import Batch, Notifier, Sink, Source, Stage
 from shipper.notify.outbox import Outbox
-from shipper.redact import Redactor, load_key
+from shipper.redact import Redactor, load_key, render_exactly
 from shipper.rules import LiveRules, Loaded, load
 from shipper.source.merged import Merged
 
@@ -167,7 +168,8 @@ class RuleStages:
         self._prefilter = plan.pipeline.detect.prefilter
         self._metrics = context.metrics
         self._key = key
-        self._redact = Redactor(loaded.secrets, key, context.metrics)
+        render = Splicer(plan.enrich, render_exactly)
+        self._redact = Redactor(loaded.secrets, key, context.metrics, render)
         self._alerting = Alerting(
             loaded.ruleset, context.state, scrub=self.text, realert=plan.realert_s, metrics=context.metrics
         )

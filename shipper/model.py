@@ -148,6 +148,8 @@ class Batch:
     """Some row's content depends on `clock`: its intent is committed before any sink sees it."""
     times: list[str] = field(default_factory=list)
     """`@timestamp` of each row, RFC 3339 in UTC with `Z`."""
+    untimed: set[int] = field(default_factory=set)
+    """Rows whose time is not their own."""
     added: list[Doc | None] = field(default_factory=list)
     """What enrichment adds, flat ECS names. None: not derived yet, see `record`."""
     derive: Callable[["Batch", int], Doc] | None = None
@@ -209,6 +211,7 @@ class Batch:
             if values:
                 setattr(self, name, [values[row] for row in rows])
         self.odd = {place[row]: why for row, why in self.odd.items() if row in place}
+        self.untimed = {place[row] for row in self.untimed if row in place}
         self.stitched = {place[row]: ranges for row, ranges in self.stitched.items() if row in place}
         spans, new = [], 0
         for span in self.spans:

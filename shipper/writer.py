@@ -90,6 +90,8 @@ class Writer(threading.Thread):
     def run(self) -> None:
         state = State(self._context.state.path)
         try:
+            # What a crash left between a commit and its alerts' way to the sinks.
+            self._write_alerts(state)
             while (batch := self._next(state)) is not None:
                 self._write(state, batch)
             self._save_status(state, final=True)

@@ -95,6 +95,7 @@ class Enrich:
             if low <= own <= high:
                 return own
             batch.clocked = True
+        batch.untimed.add(row)
         if last:
             return last
         batch.clocked = True
