@@ -26,11 +26,13 @@ from shipper.enrich import stage as enrich_stage
 from shipper.enrich.splice import Splicer
 from shipper.enrich.stage import Config as EnrichConfig
 from shipper.errors import UsageError
+from shipper.lock import make_data_folder
 from shipper.model import Batch, Notifier, Sink, Source, Stage
 from shipper.notify.outbox import Outbox
 from shipper.redact import Redactor, load_key, render_exactly
 from shipper.rules import LiveRules, Loaded, load
 from shipper.source.merged import Merged
+from shipper.state import State
 
 PACKAGES = {"sources": "source", "sinks": "sink", "notify": "notify"}
 
@@ -225,3 +227,10 @@ def assemble(plan: Plan, context: Context) -> Assembly:
         outbox=Outbox(context.state.path, plan.notifiers(context), context.clock, context.metrics),
         rules=LiveRules(plan.rule_paths, plan.secret_paths, loaded, stages.use, context.metrics),
     )
+
+
+def default_notifiers(data: Path) -> list[Notifier]:
+    """The notifiers of the default pipeline, for a test of them over a data folder."""
+    chosen = plan(configuration.default_pipeline())
+    make_data_folder(data)
+    return chosen.notifiers(Context(data, State(data / "state.db"), base=chosen.path.parent))
