@@ -110,31 +110,30 @@ class Writer(threading.Thread):
     def _write(self, state: State, batch: Batch) -> None:
         if batch.clocked and len(batch):
             self._insist("state", partial(state.commit_intent, batch))
-        refused: list[Refused] = []
-        if len(batch):
-            for sink in self._sinks:
-                refused += self._insist(sink.name, partial(sink.write, batch)) or []
-        if refused:
-            self._insist("quarantine", partial(check_budget, state, batch, refused))
-            batch.changes += quarantine_changes(batch, refused, self._context.clock.now())
-            self._context.metrics.refused += len(refused)
-        self._insist("state", partial(state.commit, batch))
-        if batch.stream == "records":
-            self._context.metrics.records += len(batch)
-            self._rate.add(len(batch))
+        self._store(state, batch)
+        self._context.metrics.records += len(batch)
+        self._rate.add(len(batch))
         if self._committed is not None:
             self._committed(batch)
         if batch.alerts:
             self._write_alerts(state)
         self._save_status(state)
 
+    def _store(self, state: State, batch: Batch) -> None:
+        """To every sink; what one refuses goes to the quarantine, in the same commit."""
+        refused: list[Refused] = []
+        for sink in self._sinks if len(batch) else ():
+            refused += self._insist(sink.name, partial(sink.write, batch)) or []
+        if refused:
+            self._insist("quarantine", partial(check_budget, state, batch, refused))
+            batch.changes += quarantine_changes(batch, refused, self._context.clock.now())
+            self._context.metrics.refused += len(refused)
+        self._insist("state", partial(state.commit, batch))
+
     def _write_alerts(self, state: State) -> None:
         """Alert records leave the outbox for the sinks only when the commit that made them holds."""
         while rows := pending_records(state, ALERTS_AT_ONCE):
-            batch = alert_batch(rows, self._context.clock.now())
-            for sink in self._sinks:
-                self._insist(sink.name, partial(sink.write, batch))
-            self._insist("state", partial(state.commit, batch))
+            self._store(state, alert_batch(rows, self._context.clock.now()))
 
     def _insist(self, name: str, act: Callable[[], Any]) -> Any:
         """Does it until it works: hold and say so, never drop."""

@@ -8,8 +8,8 @@ import pytest
 from shipper.clock import ManualClock
 from shipper.context import Context
 from shipper.errors import Retry
-from shipper.model import Refused
-from shipper.state import State
+from shipper.model import Alert, Refused
+from shipper.state import State, post
 from shipper.writer import Writer
 from tests.batches import FILE_ID, finished
 
@@ -98,6 +98,18 @@ def test_refused_rows_go_to_the_quarantine_with_their_batch(context):
     rows = context.state.rows("SELECT event_id, sink, reason, doc FROM quarantine")
     assert [tuple(row) for row in rows] == [(f"{FILE_ID}-10", "fake", "no good", b'{"a":1}')]
     assert context.metrics.refused == 1
+
+
+def test_alerts_follow_the_commit_that_made_them(context):
+    """Also those that a crash left in the outbox, and what a sink refuses of them goes to the quarantine."""
+    alert = Alert("a1", "r1", "A rule", "high", {}, 1, "2026-11-20T10:00:00Z", "2026-11-20T10:00:00Z")
+    context.state.run(post("record", alert))
+    sink = Sink([Refused(0, "fake", "no good")])
+    write(context, [sink], finished(b"{}"))
+    assert [len(taken) for taken in sink.taken] == [1, 1]
+    assert b'"alert.id":"a1"' in sink.taken[0][0]
+    assert context.state.rows("SELECT count(*) AS n FROM outbox")[0]["n"] == 0
+    assert context.state.rows("SELECT stream, reason FROM quarantine")[0]["stream"] == "alerts"
 
 
 def test_what_ends_the_writer_is_raised_to_the_reader(context):
