@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from shipper.build import plan
 from shipper.cli.explain import explain_correlation, explain_rule, explain_secret
 from shipper.cli.sample import Sampler
 from shipper.config import default_pipeline
@@ -33,9 +34,9 @@ def everything(loaded: Loaded) -> list[AnyRule]:
 
 
 def default_rule_paths() -> list[Path]:
-    """The rules and secrets beside the default pipeline file."""
-    folder = default_pipeline().parent
-    return [folder / "rules", folder / "secrets"]
+    """The rules and secrets that the default pipeline names."""
+    chosen = plan(default_pipeline())
+    return [*chosen.rule_paths, *chosen.secret_paths]
 
 
 def load(paths: Sequence[Path]) -> Loaded:
