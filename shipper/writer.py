@@ -53,6 +53,7 @@ class Writer(threading.Thread):
         self._failure: BaseException | None = None
         self._rate = Rate()
         self._status_at = 0.0
+        self._state: State | None = None
         self.holding = ""
 
     def put(self, batch: Batch) -> None:
@@ -88,7 +89,7 @@ class Writer(threading.Thread):
             raise self._failure
 
     def run(self) -> None:
-        state = State(self._context.state.path)
+        state = self._state = State(self._context.state.path)
         try:
             # What a crash left between a commit and its alerts' way to the sinks.
             self._write_alerts(state)
@@ -152,6 +153,8 @@ class Writer(threading.Thread):
                 return result
             self.holding = f"{name}: {reason}"
             self._context.metrics.sink_retries += 1
+            if self._state is not None:
+                self._save_status(self._state)
             if time.monotonic() - said_at > REMIND_EVERY_S:
                 said_at = time.monotonic()
                 log.say("error", "holding, nothing is lost, reading waits", sink=name, reason=reason)

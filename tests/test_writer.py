@@ -67,6 +67,24 @@ def test_a_sink_that_holds_is_asked_again_and_the_others_are_not(context):
     assert context.metrics.sink_retries == 2
 
 
+def test_says_that_it_holds_while_it_holds(context):
+    """In the status, for whoever looks."""
+    seen = []
+    sink = Sink(Retry("down", 0.001), Retry("down", 0.001))
+    real = sink.write
+
+    def write_and_look(batch):
+        status = context.state.status()
+        seen.append(status.get("run", {}).get("holding", ""))
+        return real(batch)
+
+    sink.write = write_and_look
+    write(context, [sink], finished(b"{}"))
+    assert seen[0] == ""
+    assert seen[1] == "fake: down"
+    assert context.state.status()["run"]["holding"] == ""
+
+
 def test_a_state_that_cannot_be_written_holds_too(context, monkeypatch):
     """A full disk under state.db: the batch is committed when there is room."""
     real, failures = State.commit, [sqlite3.OperationalError("database or disk is full")]
