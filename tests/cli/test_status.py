@@ -1,0 +1,62 @@
+"""`shipper status`: lag of every file, what is stored, who runs."""
+
+import orjson
+from click.testing import CliRunner
+
+from shipper.cli.main import cli
+from shipper.cli.sizes import human_bytes, human_seconds
+from shipper.lock import hold
+from shipper.state import State
+from tests.batches import finished
+
+
+def status(data, *more):
+    return CliRunner().invoke(cli, ["status", "--data", str(data), *more])
+
+
+def stored(data, log):
+    """A file of thirty bytes, twenty of which are committed."""
+    log.write_bytes(b"x" * 30)
+    state, found = State(data / "state.db"), log.stat()
+    batch = finished(b"{}", b"{}")
+    (progress,) = batch.progress.values()
+    progress.path, progress.device, progress.inode, progress.size = str(log), found.st_dev, found.st_ino, 20
+    state.commit(batch)
+    state.close()
+
+
+def test_shows_the_lag_of_a_file_in_bytes(tmp_path):
+    """From the file as it is now, whether something runs or not."""
+    stored(tmp_path, tmp_path / "x.log")
+    found = orjson.loads(status(tmp_path, "--format", "json").stdout)
+    (entry,) = found["files"]
+    assert (entry["size"], entry["committed"], entry["lag_bytes"], found["running"]) == (30, 20, 10, "")
+
+
+def test_a_file_that_was_replaced_does_not_lag_by_the_new_one(tmp_path):
+    """Another inode is another file."""
+    stored(tmp_path, tmp_path / "x.log")
+    (tmp_path / "y.log").write_bytes(b"y" * 99)
+    (tmp_path / "y.log").rename(tmp_path / "x.log")
+    (entry,) = orjson.loads(status(tmp_path, "--format", "json").stdout)["files"]
+    assert entry["lag_bytes"] == 0
+
+
+def test_names_the_process_that_runs(tmp_path):
+    """By the lock, not by what was written some time."""
+    stored(tmp_path, tmp_path / "x.log")
+    with hold(tmp_path, "tail"):
+        assert "running (shipper (process" in status(tmp_path).stdout
+    assert "not running" in status(tmp_path).stdout
+
+
+def test_a_folder_where_nothing_was_stored_is_one_line(tmp_path):
+    """And exit 1 in the command."""
+    result = status(tmp_path / "nowhere")
+    assert "nothing has been stored here yet" in str(result.exception)
+
+
+def test_sizes_read_well():
+    """Binary units for bytes, growing ones for time."""
+    assert [human_bytes(count) for count in (0, 1023, 1536, 5 << 30)] == ["0 B", "1023 B", "1.5 KiB", "5.0 GiB"]
+    assert [human_seconds(count) for count in (5, 90, 5400, 172800)] == ["5 s", "1.5 min", "1.5 h", "2.0 d"]
