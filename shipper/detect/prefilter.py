@@ -4,6 +4,7 @@ A rule is asked about a row only when one of its literals stands in the row's li
 escape, a letter whose lower case is ASCII, a number written unusually) goes the exact way: every rule sees it.
 """
 
+import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,13 +19,16 @@ from shipper.errors import ShipperError
 FOLDED: tuple[bytes, ...] = tuple(char.encode() for char in "\u0130\u212a\u017f")
 """Letters beyond ASCII that lower-casing (`İ`, the Kelvin sign) or RE2's `(?i)` (`ſ`) makes equal to ASCII ones."""
 
-NUMBERS: tuple[bytes, ...] = (
-    rb"[:\[,]\s*-?[0-9][0-9.]*e[-+]?[0-9]+\s*[,}\]]",
-    rb"\.9{12}",
-)
-"""Numbers that do not read as they are written: `4.01e2`, and what rounds up to a whole one."""
+ROUNDED = rb"\.9{12}"
+"""A number that rounds up to a whole one."""
 
-EXACT: tuple[bytes, ...] = ESCAPES + FOLDED + NUMBERS
+# Two fixed characters first: Hyperscan looks for these quickly, and for a whole number at a third of its time.
+EXPONENTS: tuple[bytes, ...] = tuple(rb"%de[-+]?[0-9]+\s*[,}\]\\]" % digit for digit in range(10))
+"""The end of a number such as `4.01e2`, which does not read as it is written; or of a hexadecimal id."""
+
+EXACT: tuple[bytes, ...] = (*ESCAPES, *FOLDED, ROUNDED, *EXPONENTS)
+
+_EXPONENT = re.compile(rb"[:\[,](?:\s|\\[nrt])*-?[0-9][0-9.]*[eE][-+]?[0-9]+\s*[,}\]\\]")
 
 
 @dataclass(slots=True)
@@ -49,6 +53,7 @@ class Prefilter:
         self._targets = list(wanted.values())
         self._exact_from = len(self._targets)
         self._secrets_from = self._exact_from + len(EXACT)
+        self._exponents_from = self._secrets_from - len(EXPONENTS)
         self._database = _compile([*map(expression, wanted), *EXACT, *secrets])
 
     def scan(self, lines: Sequence[bytes]) -> Hits:
@@ -71,7 +76,8 @@ class Prefilter:
             if number >= self._secrets_from:
                 hits.secrets.add(row)
             elif number >= self._exact_from:
-                hits.exact.add(row)
+                if number < self._exponents_from or _EXPONENT.search(lines[row]):
+                    hits.exact.add(row)
             else:
                 hits.rules.setdefault(row, set()).update(self._targets[number])
         return hits

@@ -58,6 +58,7 @@ def test_a_literal_is_no_pattern(text):
         b'{"a": 4.01e2}',
         b'{"a":-4E+2,"b":1}',
         b'{"a":[1,4e2]}',
+        rb'{"message":"{\"a\":\n4e2\n}"}',
         b'{"a":400.99999999999999999}',
         "İ".encode(),
         "\u212a".encode(),
@@ -70,7 +71,17 @@ def test_a_line_that_may_hide_a_literal_goes_the_exact_way(line):
 
 
 @pytest.mark.parametrize(
-    "line", [b"100% sure", b"a & b; c", b"3e4f5a6b", b"session:3e4f5a6b done", b"AT&T", rb"C:\users", "ärger".encode()]
+    "line",
+    [
+        b"100% sure",
+        b"a & b; c",
+        b"3e4f5a6b",
+        b"session:3e4f5a6b done",
+        b"id 612e7696, kept",
+        b"AT&T",
+        rb"C:\users",
+        "ärger".encode(),
+    ],
 )
 def test_an_ordinary_line_goes_the_fast_way(line):
     """What only looks a little like an escape."""
