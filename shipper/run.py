@@ -59,6 +59,9 @@ class Runner:
                 self._writer.check()
         except Abandoned:
             log.say("warning", "stopped while a sink held; the next run reads on from the last commit")
+        except BaseException:
+            self._writer.stop_holding()
+            raise
         finally:
             self._end()
 
