@@ -39,7 +39,8 @@ IDENTITY = (
 """What a record keeps when nothing else of it can be kept."""
 
 _TRAILING = re.compile(r"[A-Za-z0-9_\-+/=.~]{8,}\Z")
-_LEADING = re.compile(r"\A[A-Za-z0-9_\-+/=.~]{8,}")
+_LEADING = re.compile(r"\A(?:[A-Za-z0-9_\-+/=.~]{0,40}[^A-Za-z0-9_\-+/=.~]{1,8}){0,2}[A-Za-z0-9_\-+/=.~]{8,}")
+"""What a cut may have parted from the words that make it a secret is struck with the rest of them: `_key: …`."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 Render = Callable[[Batch, Sequence[int]], list[bytes]]

@@ -224,8 +224,19 @@ def test_a_piece_from_the_middle_of_a_line_is_struck_at_both_ends():
     messages = [orjson.loads(out)["message"] for out in redactor()(batch).out]
     assert messages == [
         f"start of {struck('cut', 'a-long-token')}",
-        f"{struck('cut', 'and-its-rest')} and {struck('cut', 'another-one-here')}",
+        struck("cut", "and-its-rest and another-one-here"),
     ]
+
+
+@pytest.mark.parametrize(
+    "words", ["_key: ", "ssword': '", "', '", "thorization: Basic ", "ostgres://app:", 't\\": \\"']
+)
+def test_a_secret_that_a_cut_parted_from_its_words_is_struck(words):
+    """`api_key: …`, `'password': '…'`: what is left of them says nothing any more."""
+    assert (
+        cut(f"{words}Bvxf2gu5GPbkUD, it was", "continued: goes on")
+        == f"{struck('cut', words + 'Bvxf2gu5GPbkUD')}, it was"
+    )
 
 
 def test_a_private_key_cut_in_the_middle_leaves_nothing():
