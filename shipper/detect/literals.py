@@ -12,10 +12,17 @@ from typing import Any
 from shipper.detect.rule import Literal, Needs
 
 SHORTEST = 3
-"""Characters: shorter runs are in nearly every line."""
+"""Characters: a search for shorter runs finds one in nearly every line. They still tell something about a line."""
 
-ONLY_ESCAPED: Needs = (frozenset(),)
-"""Needs of what can only match a record that goes the exact way."""
+Claims = tuple[frozenset[Literal], ...]
+"""What the raw line of every match holds: one literal, of any length, of each set. Sets that can be searched for come
+first, then those that ordinary lines rarely hold. Empty: nothing is known."""
+
+ONLY_ESCAPED: Claims = (frozenset(),)
+"""Claims of what can only match a record that goes the exact way."""
+
+WEAK = 2.0
+"""Expected hits from which on a set tells nothing."""
 
 _WORDS = """
     timestamp level logger message module function line user_id provider model duration_ms exc_info info debug
@@ -33,57 +40,97 @@ _parser: Any = import_module("re._parser")
 _constants: Any = import_module("re._constants")
 
 _CUT = frozenset('"\\/')
+_RARE = frozenset("=<>()*#;|&@!?%`^$~'-")
 
 
 def runs(text: str) -> list[str]:
     """The pieces of a text that stand in a raw line as they are."""
     pieces = "".join(char if _plain(char) else "\n" for char in text).split("\n")
-    return [piece.lower() for piece in pieces if len(piece) >= SHORTEST and not _like_number(piece)]
+    return [piece.lower() for piece in pieces if piece and not _like_number(piece)]
 
 
-def of_texts(texts: Iterable[str]) -> Needs:
-    """Needs of a match that holds every one of these texts."""
-    found = {run for text in texts for run in runs(text)}
-    return best_first([frozenset([Literal(run)]) for run in found])
+def of_texts(texts: Iterable[str]) -> Claims:
+    """Claims of a match that holds every one of these texts."""
+    return best_first([frozenset([Literal(run)]) for text in texts for run in runs(text)])
 
 
-def of_number(number: float) -> Needs:
-    """Needs of a field that equals a number. Lines whose numbers are written otherwise go the exact way."""
+def of_number(number: float) -> Claims:
+    """Claims of a field that equals a number. Lines whose numbers are written otherwise go the exact way."""
     if number != int(number) or number < 0:
-        return None
+        return ()
     return (frozenset([Literal(str(int(number)), whole=True)]),)
 
 
-def of_pattern(pattern: str) -> Needs:
-    """Needs of a match of an RE2 pattern; None when Python would read the pattern otherwise than RE2 does."""
+def of_pattern(pattern: str) -> Claims:
+    """Claims of a match of an RE2 pattern; none when Python would read the pattern otherwise than RE2 does."""
     if "[:" in pattern or "\\C" in pattern:
-        return None
+        return ()
     try:
         tree = _parser.parse(pattern)
     except Exception:  # RE2 took it, so it is RE2's own syntax
-        return None
+        return ()
     return best_first(_of_sequence(list(tree)))
 
 
-def both(needs: Iterable[Needs]) -> Needs:
-    """Needs of a match of all of them."""
-    return best_first([literals for need in needs if need is not None for literals in need])
+def both(claims: Iterable[Claims]) -> Claims:
+    """Claims of a match of all of them."""
+    return best_first([literals for each in claims for literals in each])
 
 
-def either(needs: Sequence[Needs]) -> Needs:
-    """Needs of a match of any of them: every branch has to bring its own literal."""
-    union: set[Literal] = set()
-    for need in needs:
-        if need is None:
-            return None
-        union |= need[0]
-    return (frozenset(union),)
+def either(claims: Sequence[Claims]) -> Claims:
+    """Claims of a match of any of them: every branch has to bring its own literal."""
+    if not all(claims):
+        return ()
+    sought = _least(frozenset().union(*map(_with_companions, claims)))
+    rare = frozenset(Literal(*literal[:2]) for each in claims for literal in min(each, key=expected_hits))
+    same = {literal[:2] for literal in sought} == {literal[:2] for literal in rare}
+    return best_first([sought] if same else [sought, rare])
 
 
-def best_first(sets: Iterable[frozenset[Literal]]) -> Needs:
-    """The sets ordered by how rarely ordinary lines hold one of them; None for no set."""
-    ordered = sorted(set(sets), key=lambda literals: (expected_hits(literals), sorted(literals)))
-    return tuple(ordered) or None
+def needs_of(claims: Claims) -> Needs:
+    """What the prefilter can use of it."""
+    sought = [literals for literals in claims if _worth_searching(literals)]
+    return (_least(_with_companions(claims)), *sought[1:]) if sought else None
+
+
+def _least(literals: frozenset[Literal]) -> frozenset[Literal]:
+    """Without literals that ask for more than another one of the same text."""
+    alike: dict[tuple[str, bool], list[set[tuple[str, ...]]]] = {}
+    for literal in literals:
+        alike.setdefault(literal[:2], []).append(set(literal.also))
+    return frozenset(
+        literal for literal in literals if not any(other < set(literal.also) for other in alike[literal[:2]])
+    )
+
+
+def best_first(sets: Iterable[frozenset[Literal]]) -> Claims:
+    """The sets that tell something, in order."""
+    useful = (each for each in set(sets) if _worth_searching(each) or expected_hits(each) < WEAK)
+    return tuple(sorted(useful, key=lambda each: (not _worth_searching(each), expected_hits(each), sorted(each))))
+
+
+def _with_companions(claims: Claims) -> frozenset[Literal]:
+    """The first set; each of its literals knows what the other sets say."""
+    first, *others = claims
+    clauses = {_shortest(literal.text for literal in each) for each in others if expected_hits(each) < WEAK}
+    return frozenset(
+        literal._replace(also=tuple(sorted({*literal.also, *(each for each in clauses if _adds(each, literal))})))
+        for literal in first
+    )
+
+
+def _shortest(texts: Iterable[str]) -> tuple[str, ...]:
+    """The texts that hold no other one of them: one of these stands wherever one of all does."""
+    every = set(texts)
+    return tuple(sorted(text for text in every if not any(other in text for other in every - {text})))
+
+
+def _adds(clause: tuple[str, ...], literal: Literal) -> bool:
+    return not any(text in literal.text for text in clause)
+
+
+def _worth_searching(literals: Iterable[Literal]) -> bool:
+    return all(literal.whole or len(literal.text) >= SHORTEST for literal in literals)
 
 
 def expected_hits(literals: Iterable[Literal]) -> float:
@@ -92,11 +139,15 @@ def expected_hits(literals: Iterable[Literal]) -> float:
 
 
 def _expected(literal: Literal) -> float:
+    text = literal.text
     if literal.whole:
         return 0.01
-    if any(literal.text.strip() in word for word in ORDINARY):
+    if len(text) < SHORTEST:
+        marks = sum(char in _RARE for char in text)
+        return (1.0, 0.05, 0.005)[marks]
+    if any(text.strip() in word for word in ORDINARY):
         return 0.5
-    return {3: 0.03, 4: 0.01, 5: 0.004, 6: 0.002}.get(len(literal.text), 0.001)
+    return {3: 0.03, 4: 0.01, 5: 0.004, 6: 0.002}.get(len(text), 0.001)
 
 
 def _plain(char: str) -> bool:
@@ -104,7 +155,7 @@ def _plain(char: str) -> bool:
 
 
 def _like_number(text: str) -> bool:
-    return set(text) <= set("0123456789.eE+-") and text.count(".") < 2
+    return set(text) <= set("0123456789.eE+-") and text.count(".") < 2 and "--" not in text
 
 
 def _of_sequence(nodes: Sequence[tuple[Any, Any]]) -> list[frozenset[Literal]]:
@@ -145,8 +196,13 @@ def _of_repeat(value: Any) -> list[frozenset[Literal]]:
 
 
 def _of_branch(value: Any) -> list[frozenset[Literal]]:
-    need = either([best_first(_of_sequence(list(branch))) for branch in value[1]])
-    return list(need or ())
+    return list(either([best_first(_of_sequence(list(branch))) for branch in value[1]]))
+
+
+def _of_class(value: Any) -> list[frozenset[Literal]]:
+    """A few characters, one of which stands there."""
+    chars = {chr(code).lower() if kind is _constants.LITERAL else "" for kind, code in value}
+    return [frozenset(map(Literal, chars))] if all(runs(char) == [char] for char in chars) else []
 
 
 _INNER: dict[Any, Callable[[Any], list[frozenset[Literal]]]] = {
@@ -154,4 +210,5 @@ _INNER: dict[Any, Callable[[Any], list[frozenset[Literal]]]] = {
     _constants.MAX_REPEAT: _of_repeat,
     _constants.MIN_REPEAT: _of_repeat,
     _constants.BRANCH: _of_branch,
+    _constants.IN: _of_class,
 }

@@ -1,4 +1,4 @@
-"""A parsed Sigma condition → closures over a whole record: does it match, where, and what does it need?"""
+"""A parsed Sigma condition → closures over a whole record: does it match, where, and what does its line hold?"""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -22,9 +22,9 @@ from sigma.types import (
 
 from shipper import fields
 from shipper.detect import decoded
-from shipper.detect.literals import ONLY_ESCAPED, both, either
+from shipper.detect.literals import ONLY_ESCAPED, Claims, both, either
 from shipper.detect.patterns import Unsupported
-from shipper.detect.rule import Needs, Place
+from shipper.detect.rule import Place
 from shipper.detect.values import Item, any_item, item, string, text_of
 from shipper.model import Doc
 
@@ -41,7 +41,7 @@ class Node(NamedTuple):
 
     matches: Callable[[Doc], bool]
     place: Callable[[Doc], Place | None]
-    needs: Needs
+    claims: Claims
     fields: tuple[str, ...]
     cost: int = 1
     """Patterns to run, about."""
@@ -68,7 +68,7 @@ def any_of(nodes: Sequence[Node]) -> Node:
     return Node(
         lambda record: any(test(record) for test in tests),
         _first_place(nodes),
-        either([node.needs for node in nodes]),
+        either([node.claims for node in nodes]),
         _fields_of(nodes),
         sum(node.cost for node in nodes),
     )
@@ -80,7 +80,7 @@ def _all_of(nodes: Sequence[Node]) -> Node:
     return Node(
         lambda record: all(test(record) for test in tests),
         _first_place(nodes),
-        both([node.needs for node in nodes]),
+        both([node.claims for node in nodes]),
         _fields_of(nodes),
         sum(node.cost for node in nodes),
     )
@@ -88,7 +88,7 @@ def _all_of(nodes: Sequence[Node]) -> Node:
 
 def _none_of(node: Node) -> Node:
     test = node.matches
-    return Node(lambda record: not test(record), _nowhere, None, node.fields, node.cost)
+    return Node(lambda record: not test(record), _nowhere, (), node.fields, node.cost)
 
 
 def _nowhere(_: Doc) -> Place | None:
@@ -149,22 +149,22 @@ def _scalar(name: str, tested: Item) -> Node:
         return Place(name, span) if span else None
 
     cost = 1 if tested.needle is not None else 2 if tested.pattern is None else 20
-    return Node(matches, place, _needs_in(name, tested), (name,), cost)
+    return Node(matches, place, _claims_in(name, tested), (name,), cost)
 
 
-def _needs_in(name: str, tested: Item) -> Needs:
+def _claims_in(name: str, tested: Item) -> Claims:
     if name == decoded.NAME:
-        return None if tested.test(None) else ONLY_ESCAPED
+        return () if tested.test(None) else ONLY_ESCAPED
     if name in WHOLE_NUMBERS:
         return tested.number
     known = fields.FIELDS.get(name)
-    return tested.texts if known and known.verbatim else None
+    return tested.texts if known and known.verbatim else ()
 
 
 def _exists(name: str, wanted: bool) -> Node:
     get = _getter(name, _MISSING)
-    needs = ONLY_ESCAPED if wanted and name == decoded.NAME else None
-    return Node(lambda record: (get(record) is not _MISSING) is wanted, _nowhere, needs, (name,))
+    claims = ONLY_ESCAPED if wanted and name == decoded.NAME else ()
+    return Node(lambda record: (get(record) is not _MISSING) is wanted, _nowhere, claims, (name,))
 
 
 def _same_as_field(name: str, reference: SigmaFieldReference) -> Node:
@@ -175,7 +175,7 @@ def _same_as_field(name: str, reference: SigmaFieldReference) -> Node:
         others = [text.lower() for text in _texts(get_other(record))]
         return any(compare(text.lower(), other) for text in _texts(get(record)) for other in others)
 
-    return Node(matches, _nowhere, None, tuple(dict.fromkeys((name, reference.field))))
+    return Node(matches, _nowhere, (), tuple(dict.fromkeys((name, reference.field))))
 
 
 # As pySigma sets them: `contains` sets both.
@@ -209,7 +209,7 @@ def _of_keyword(value: SigmaType) -> Node:
         return None
 
     # Enrichment adds strings that are in no raw line (paths, host names), and they count as well.
-    return Node(matches, place, None, ())
+    return Node(matches, place, (), ())
 
 
 def _keyword_item(value: SigmaType) -> Item:

@@ -12,7 +12,9 @@ from itertools import accumulate
 
 import hyperscan
 
+from shipper.detect.companions import Companions
 from shipper.detect.decoded import ESCAPES
+from shipper.detect.hyper import compiled
 from shipper.detect.rule import Literal, Needs
 from shipper.errors import ShipperError
 
@@ -49,12 +51,15 @@ class Prefilter:
     def __init__(self, needs: Sequence[Needs], secrets: Sequence[bytes] = ()) -> None:
         """`needs` of rules by index; those with None are not this filter's business. `secrets`: caseless Hyperscan
         patterns. Raises `ShipperError` for a pattern that Hyperscan refuses."""
-        wanted = _by_literal(needs)
-        self._targets = list(wanted.values())
-        self._exact_from = len(self._targets)
+        wanted = _by_text(needs)
+        literals = list(wanted.values())
+        self._always = [{rule for rule, literal in found if not literal.also} for found in literals]
+        self._companions = Companions(literals)
+        self._asks = [self._companions.asks(number) for number in range(len(literals))]
+        self._exact_from = len(literals)
         self._secrets_from = self._exact_from + len(EXACT)
         self._exponents_from = self._secrets_from - len(EXPONENTS)
-        self._database = _compile([*map(expression, wanted), *EXACT, *secrets])
+        self._database = _compile([*(expression(*text) for text in wanted), *EXACT, *secrets])
 
     def scan(self, lines: Sequence[bytes]) -> Hits:
         """One pass over the lines of a batch."""
@@ -70,6 +75,7 @@ class Prefilter:
     def _by_row(self, lines: Sequence[bytes], found: list[tuple[int, int]]) -> Hits:
         hits = Hits()
         starts = list(accumulate([len(line) + 1 for line in lines], initial=0))
+        waiting: dict[int, set[int]] = {}
         for end, number in found:
             # Two back: a pattern's last character may be the newline behind the row.
             row = bisect_right(starts, max(end - 2, 0)) - 1
@@ -79,46 +85,40 @@ class Prefilter:
                 if number < self._exponents_from or _EXPONENT.search(lines[row]):
                     hits.exact.add(row)
             else:
-                hits.rules.setdefault(row, set()).update(self._targets[number])
+                if always := self._always[number]:
+                    hits.rules.setdefault(row, set()).update(always)
+                if self._asks[number]:
+                    waiting.setdefault(row, set()).add(number)
+        for row, numbers in waiting.items():
+            if woken := self._companions.woken(lines[row], numbers):
+                hits.rules.setdefault(row, set()).update(woken)
         return hits
 
 
-def expression(literal: Literal) -> bytes:
+def expression(text: str, whole: bool = False) -> bytes:
     """A literal as a Hyperscan expression."""
-    quoted = b"".join(bytes([code]) if chr(code).isalnum() else b"\\x%02x" % code for code in literal.text.encode())
-    return rb"(?:^|[^0-9])" + quoted + rb"(?:$|[^0-9])" if literal.whole else quoted
+    quoted = b"".join(bytes([code]) if chr(code).isalnum() else b"\\x%02x" % code for code in text.encode())
+    return rb"(?:^|[^0-9])" + quoted + rb"(?:$|[^0-9])" if whole else quoted
 
 
-def _by_literal(needs: Sequence[Needs]) -> dict[Literal, list[int]]:
-    """Literal → the rules that it wakes. Only a rule's most telling set counts: one is enough to pass it by."""
-    rules: dict[Literal, list[int]] = {}
+def _by_text(needs: Sequence[Needs]) -> dict[tuple[str, bool], list[tuple[int, Literal]]]:
+    """Text → the rules that it wakes. Only a rule's most telling set counts: one is enough to pass it by."""
+    rules: dict[tuple[str, bool], list[tuple[int, Literal]]] = {}
     for index, need in enumerate(needs):
         for literal in sorted(need[0]) if need else ():
-            rules.setdefault(literal, []).append(index)
+            rules.setdefault((literal.text, literal.whole), []).append((index, literal))
     return rules
 
 
 def _compile(expressions: Sequence[bytes]) -> hyperscan.Database:
     try:
-        return _database(expressions)
+        return compiled(expressions)
     except hyperscan.error as error:
         for text in expressions:
             try:
-                _database([text])
+                compiled([text])
             except hyperscan.error as reason:
                 raise ShipperError(
                     f"prefilter: pattern {text!r} cannot be compiled ({reason}); shorten it or leave it out"
                 ) from error
         raise ShipperError(f"prefilter: {len(expressions)} patterns are too many ({error})") from error
-
-
-def _database(expressions: Sequence[bytes]) -> hyperscan.Database:
-    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    count = len(expressions)
-    database.compile(
-        expressions=list(expressions),
-        ids=list(range(count)),
-        elements=count,
-        flags=[hyperscan.HS_FLAG_CASELESS] * count,
-    )
-    return database

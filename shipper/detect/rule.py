@@ -22,11 +22,13 @@ class Literal(NamedTuple):
     text: str
     whole: bool = False
     """A number that stands alone: no digit right before or behind it."""
+    also: tuple[tuple[str, ...], ...] = ()
+    """What else the line holds: one text of each, in lower case, of any length."""
 
 
 Needs = tuple[frozenset[Literal], ...] | None
 """What the raw line of every matching record holds: one literal of each set, the most telling set first. An empty set
-stands for records that never go the fast way. None: nothing can be said."""
+stands for records that never go the fast way. None: nothing can be said that is worth a look."""
 
 
 @dataclass(frozen=True, slots=True)

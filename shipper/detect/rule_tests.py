@@ -54,7 +54,7 @@ def explain(rule: Rule) -> dict[str, Any]:
 
 
 def _literals(needs: Needs) -> list[str]:
-    return sorted(literal.text for literal in needs[0]) if needs else []
+    return sorted({literal.text for literal in needs[0]}) if needs else []
 
 
 def _why(needs: Needs) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import hyperscan
 
 from shipper.detect.gitleaks import SecretRule
+from shipper.detect.hyper import ONCE, compiled
 
 
 class Keywords:
@@ -19,8 +20,8 @@ class Keywords:
             for word in rule.keywords:
                 self._places.setdefault(word, []).append(place)
         self._by_id = list(self._places.values())
-        flags = hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_SINGLEMATCH
-        self._database = _database([word.encode() for word in self._places], flags, literal=True)
+        words = [word.encode() for word in self._places]
+        self._database = compiled(words, ONCE, literal=True) if words else None
         # One scratch space belongs to a database: two scans at once would be refused.
         self._lock = threading.Lock()
 
@@ -40,7 +41,7 @@ class Expressions:
     """Where any of several expressions ends."""
 
     def __init__(self, patterns: Sequence[bytes]) -> None:
-        self._database = _database(patterns, hyperscan.HS_FLAG_CASELESS)
+        self._database = compiled(patterns) if patterns else None
         self._lock = threading.Lock()
 
     def ends(self, block: bytes) -> list[int]:
@@ -56,21 +57,7 @@ def refused(patterns: Sequence[bytes]) -> str:
     """Why Hyperscan takes one of these expressions not; empty when it takes them all."""
     for pattern in patterns:
         try:
-            _database([pattern], hyperscan.HS_FLAG_CASELESS)
+            compiled([pattern])
         except hyperscan.error as error:
             return f"Hyperscan refuses the prefilter {pattern.decode()}: {error}"
     return ""
-
-
-def _database(patterns: Sequence[bytes], flags: int, literal: bool = False) -> "hyperscan.Database | None":
-    if not patterns:
-        return None
-    database = hyperscan.Database()
-    database.compile(
-        expressions=list(patterns),
-        ids=list(range(len(patterns))),
-        elements=len(patterns),
-        flags=[flags] * len(patterns),
-        literal=literal,
-    )
-    return database

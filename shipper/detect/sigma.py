@@ -16,6 +16,7 @@ from sigma.rule.detection import SigmaDetection
 from shipper.detect.correlation_rule import correlation_from, generates
 from shipper.detect.documents import Document, Invalid, read_documents, rule_files
 from shipper.detect.header import group_by, header, key_of_error, reason_of, require
+from shipper.detect.literals import needs_of
 from shipper.detect.patterns import Unsupported, compile_pattern
 from shipper.detect.predicate import Node, any_of, compile_condition
 from shipper.detect.rule import Correlation, Place, Problem, Rule, Ruleset
@@ -55,7 +56,7 @@ def rule_from(document: Document) -> Rule:
         **header(document, parsed),
         matches=condition.matches,
         place=_placer(condition),
-        needs=condition.needs,
+        needs=needs_of(condition.claims),
         group_by=group_by(document),
         fields=condition.fields,
     )

@@ -25,9 +25,8 @@ from sigma.types import (
     SpecialChars,
 )
 
-from shipper.detect.literals import either, of_number, of_pattern, of_texts
+from shipper.detect.literals import Claims, either, of_number, of_pattern, of_texts
 from shipper.detect.patterns import Span, Unsupported, compile_pattern, found_in, joined, quote, search
-from shipper.detect.rule import Needs
 
 
 class Item(NamedTuple):
@@ -35,10 +34,10 @@ class Item(NamedTuple):
 
     test: Callable[[Any], bool]
     span: Callable[[str], Span | None]
-    texts: Needs = None
-    """Needs where the scalar stands in the raw line as text."""
-    number: Needs = None
-    """Needs where the scalar stands in the raw line as a number."""
+    texts: Claims = ()
+    """What is known where the scalar stands in the raw line as text."""
+    number: Claims = ()
+    """What is known where the scalar stands in the raw line as a number."""
     needle: str | None = None
     """In lower case, when the test is nothing but: does the text contain it?"""
     pattern: str | None = None
@@ -128,10 +127,10 @@ def string(value: SigmaString, *, within: bool = False) -> Item:
     return tested._replace(needle=fold("".join(map(str, middle)))) if plain else tested
 
 
-def _of_digits(parts: list[Any]) -> Needs:
-    """Needs of a whole number that a rule writes in quotes."""
+def _of_digits(parts: list[Any]) -> Claims:
+    """Claims of a whole number that a rule writes in quotes."""
     text = "".join(map(str, parts))
-    return of_number(int(text)) if text.isascii() and text.isdecimal() and str(int(text)) == text else None
+    return of_number(int(text)) if text.isascii() and text.isdecimal() and str(int(text)) == text else ()
 
 
 def _trimmed(parts: list[Any]) -> list[Any]:
@@ -175,7 +174,7 @@ def _wildcard_finder(
     return lambda text: search(pattern, text)
 
 
-def _of_finder(find: Callable[[str], Span | None], fold: Callable[[str], str], texts: Needs) -> Item:
+def _of_finder(find: Callable[[str], Span | None], fold: Callable[[str], str], texts: Claims) -> Item:
     def test(scalar: Any) -> bool:
         text = text_of(scalar)
         return text is not None and find(fold(text)) is not None

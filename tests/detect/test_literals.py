@@ -2,7 +2,7 @@
 
 import pytest
 
-from shipper.detect.literals import ONLY_ESCAPED, of_pattern, of_texts, runs
+from shipper.detect.literals import ONLY_ESCAPED, needs_of, of_pattern, of_texts, runs
 from shipper.detect.prefilter import FOLDED
 from tests.detect.sigma_rules import rule
 
@@ -19,8 +19,10 @@ def needed(found) -> list[set[str]] | None:
         ("/api/users", ["api", "users"]),
         ("one\\two\nthree", ["one", "two", "three"]),
         ("übergroß", ["bergro"]),
-        ("ab", []),
+        ("ab", ["ab"]),
         ("1e5", []),
+        ("-", []),
+        ("--", ["--"]),
         ("12.50", []),
         ("10.0.0.1", ["10.0.0.1"]),
         ("429 Too", ["429 too"]),
@@ -53,13 +55,47 @@ def test_a_text_is_cut_where_a_line_may_hold_it_otherwise(text, expected):
 )
 def test_a_pattern_tells_its_literals(pattern, expected):
     """Each set has one that every match holds; a pattern that Python reads otherwise tells nothing."""
-    found = needed(of_pattern(pattern))
+    found = needed(needs_of(of_pattern(pattern)))
     assert (found and sorted(found, key=sorted)) == (expected and sorted(expected, key=sorted))
 
 
 def test_the_rarest_literal_comes_first():
     """Ordinary words tell less than others, short ones less than long ones."""
-    assert needed(of_texts(["error", "xyz", "zebra crossing"])) == [{"zebra crossing"}, {"xyz"}, {"error"}]
+    assert needed(needs_of(of_texts(["error", "xyz", "zebra crossing"]))) == [{"zebra crossing"}, {"xyz"}, {"error"}]
+
+
+@pytest.mark.parametrize(
+    ("detection", "expected"),
+    [
+        ({"message|contains|all": ["zebra", "="]}, {"zebra": (("=",),)}),
+        ({"message|contains|all": ["zebra", "a=b"]}, {"zebra": (("a=b",),)}),
+        ({"message|contains": "zebra", "url.path|re": "[<>]=?x*"}, {"zebra": (("<", ">"),)}),
+        ({"message|contains": "zebra", "url.path|re": "<=|<|lion"}, {"zebra": (("<", "lion"),)}),
+        ({"message|contains": "=zebra", "url.path|contains": "="}, {"=zebra": ()}),
+        ({"message|contains": "zebra", "other": "="}, {"zebra": ()}),
+        ({"message|contains": "zebra", "url.path|re": "[a-z]"}, {"zebra": ()}),
+        ({"http.response.status_code": 401, "url.path|contains": "login"}, {"401": (("login",),)}),
+        (
+            {
+                "a": {"message|contains|all": ["zebra", "("]},
+                "b": {"message|contains|all": ["lion", ")"]},
+                "condition": "a or b",
+            },
+            {"zebra": (("(",),), "lion": ((")",),)},
+        ),
+        (
+            {
+                "a": {"message|contains|all": ["zebra", "("]},
+                "b": {"message|contains": "zebra"},
+                "condition": "a or b",
+            },
+            {"zebra": ()},
+        ),
+    ],
+)
+def test_a_literal_tells_what_else_the_line_holds(detection, expected):
+    """Of any length, from what else has to be true; one text of several; nothing that the literal itself holds."""
+    assert {literal.text: literal.also for literal in rule(detection).needs[0]} == expected
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,22 @@ def test_an_ordinary_line_goes_the_fast_way(line):
     assert Prefilter([]).scan([line]).exact == set()
 
 
+def test_a_literal_wakes_a_rule_only_beside_its_companions():
+    """One of each, anywhere in the same row, in any case; other rules may ask for less."""
+    asking = Literal("zebra", also=(("(", "lion"), (";",)))
+    prefilter = Prefilter(
+        [(frozenset([asking]),), needs("zebra"), (frozenset([Literal("tiger")]), frozenset([asking]))]
+    )
+    lines = [b"zebra", b"; ZEBRA Lion", b"zebra (", b";(", b"zebra;(("]
+    assert prefilter.scan(lines).rules == {0: {1}, 1: {0, 1}, 2: {1}, 4: {0, 1}}
+
+
+def test_the_same_literal_may_ask_for_either():
+    """Two ways to match that share a literal, each with companions of its own."""
+    prefilter = Prefilter([(frozenset([Literal("zebra", also=(("(",),)), Literal("zebra", also=((";",),))]),)])
+    assert prefilter.scan([b"zebra", b"zebra(", b"zebra;"]).rules == {1: {0}, 2: {0}}
+
+
 def test_a_secret_pattern_marks_its_rows():
     """Patterns are handed in as Hyperscan expressions."""
     prefilter = Prefilter([needs("zebra")], [rb"key-[a-z]{4}", rb"pass=\S"])
