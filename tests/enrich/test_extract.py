@@ -1,9 +1,10 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipper.enrich.address import address
 from shipper.enrich.extract import from_message
+from tests.enrich import plain_extract
 
 SHORT = {
     "ip": "source.ip",
@@ -207,3 +208,46 @@ def test_hostile_text_comes_to_an_end(message):
     """A pattern that is not linear would run for hours on a megabyte."""
     assert len(message) > 500_000
     from_message(message)
+
+
+TELLING = st.sampled_from(
+    [
+        *(' /', '/a', '/a,b?c=d', '/a?b=c', '/a:b?c', '?x=http://y/z', ' http://h/p?q', '://', ' - ', ' - "', '- ', '"'),
+        *('GET ', 'POST ', 'xGET ', 'DELETE ', 'T', 'D', ' HTTP/1.1"', ' HTTP/1.0" ', ' HTTP/2"', 'HTTP/1.1'),
+        *(' 200', ' 200 ', '304', ' 404,', ' 599 ms', ' 200ms', ' 200 msx', ' 300 m', ' 0200', ' 20\u0665', ' -> 201', ' status=500'),
+        *('10.0.0.1', '1.2.3.4', '10.0.0.01', '10.0.0.256', '1.2.3', '1.1.1.1.1', '::1', '[::1]:80', 'fe80::1', '1:2', ':80', ':99999'),
+        *('from ', 'From IP ', 'rom ', ' client ', 'client_ip', 'Client', 'xclient ', '_ip=', 'Ip: ', 'ip=', 'IP ', 'ip addr '),
+        *('remote_addr=', 'rhost=', 'xrhost=', 'address ', 'ip_address: ', ' port 22', ' port 99999', '.', ',', ';', '\n', '\t'),
+        *('user ', 'User ', 'ruser=', 'username: ', 'user_name=', 'user=', "user'", 'server', 'user_0001', 'bob', 'root', "'John Doe'"),
+        *('for ', 'For ', 'or ', 'for user ', 'or user ', 'invalid user ', 'account ', '7', 'bob.', 'the'),
+        *('login ', 'Logged in', 'authentication', 'password', 'credentials', 'publickey', 'sign-in', 'signed in', 'log', 'in'),
+        *('\x1b[1m', '\x1b[', '[10/Oct/2025:13:55:36 +0000] ', ' 12 "-" "curl/8"', ' - "-" "-"', ' ', '  ', 'é', '=', ':', '-'),
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=1500)
+@given(st.lists(TELLING | st.text(max_size=2), max_size=12), st.sampled_from(["", " "]))
+def test_the_quick_way_tells_what_the_plain_way_tells(words, join):
+    """On any message: what is skipped or shortened could not have matched."""
+    message = join.join(words)
+    assert from_message(message) == plain_extract.from_message(message)
+
+
+@given(st.sampled_from(MESSAGES), st.integers(0, 90), TELLING, st.integers(0, 20))
+def test_the_quick_way_tells_the_same_of_messages_with_a_piece_put_in_or_left_out(case, at, piece, gone):
+    """Near misses of the usual forms."""
+    message = case[0][:at] + piece + case[0][at + gone :]
+    assert from_message(message) == plain_extract.from_message(message)
+
+
+@given(
+    st.lists(st.text("0123456789abf.:[]%", max_size=6) | st.sampled_from(["10.0.0.1", "::", "[::1]:80"]), max_size=4)
+)
+def test_an_address_is_judged_as_before(parts):
+    """The quick look at plain IPv4 changes no answer."""
+    for join in ("", ".", ":"):
+        text = join.join(parts)
+        for port_follows in (False, True):
+            expected = plain_extract.address(text, port_follows=port_follows)
+            assert expected == address(text, port_follows=port_follows)
