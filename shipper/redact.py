@@ -226,9 +226,9 @@ class Redactor:
         return record
 
     def _edges(self, batch: Batch, row: int) -> list[re.Pattern[str]]:
-        """The ends of a row's text that a cut made. A piece from the middle of a line is only said to be cut."""
+        """The ends of a row's text that a cut made. What goes on with joined lines is only said to be cut."""
         why, offset, file_id = batch.odd.get(row, ""), batch.offsets[row], batch.origin(row).file_id
-        continued = why.startswith("continued") or self._cut_at.get(file_id) == offset
+        continued = "continued" in why.partition(":")[0] or self._cut_at.get(file_id) == offset
         edges = [_LEADING] if continued else []
         if why.startswith("cut"):
             self._cut_at[file_id] = offset + len(batch.lines[row])

@@ -239,6 +239,12 @@ def test_a_secret_that_a_cut_parted_from_its_words_is_struck(words):
     )
 
 
+def test_a_piece_that_is_said_to_be_cut_and_continued_is_struck_at_both_ends():
+    """Also right after a restart, when the row before it is not known any more."""
+    struck_out = cut("half-a-token it was a-half-token", "cut, continued: too long")
+    assert struck_out == f"{struck('cut', 'half-a-token')} it was {struck('cut', 'a-half-token')}"
+
+
 def test_a_private_key_cut_in_the_middle_leaves_nothing():
     """Begin in one row, end in the next."""
     kind = "PRI" + "VATE KEY-----"

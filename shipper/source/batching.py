@@ -45,7 +45,7 @@ class Builder:
         if len(parts) > 1:
             ranges = tuple((part.file_id, part.offset, part.read_at) for part in parts)
             self._stitched[len(self._lines)] = ranges
-        self._odd[len(self._lines)] = reason
+        self._odd[len(self._lines)] = f"cut{', continued' if parts[0].continues else ''}: {reason}"
         self._add_row(parts[0], line)
         for part in parts:
             self.touch(part)

@@ -161,7 +161,7 @@ def _cut_long(pieces: list[tuple[bytes, int]], unended: tuple[bytes, int], limit
     def piece(text: bytes, at: int, more: bool) -> None:
         nonlocal continues
         if more:
-            odd[len(out)] = f"cut: the line is longer than {limit} bytes"
+            odd[len(out)] = f"cut{', continued' if continues else ''}: the line is longer than {limit} bytes"
         elif continues:
             odd[len(out)] = "continued: goes on with the row before it"
         continues = more

@@ -270,7 +270,8 @@ class Family:
             build.add_stitched(head, tracked, start + rest, stop + 1)
             tracked.advance(tracked.offset + stop + 1)
         else:
-            build.add_unfinished(head, start, "cut: the file was rotated before the line ended")
+            build.add_unfinished(head, start, "the file was rotated before the line ended")
+            tracked.continues = stop < 0 or stitches(start, rest)
         for part in head:
             part.advance(part.read_at)
             part.continues = False
@@ -291,7 +292,7 @@ class Family:
         """Hands on a line without an end that nobody has gone on with for `flush_after`; True when there was one."""
         for tracked in self.files:
             if tracked.buffer and now - tracked.grew_at >= self.limits.flush_after:
-                reason = f"cut: no newline came for {self.limits.flush_after:g} s"
+                reason = f"no newline came for {self.limits.flush_after:g} s"
                 build.add_unfinished([tracked], tracked.buffer, reason)
                 tracked.advance(tracked.read_at)
                 tracked.continues = True

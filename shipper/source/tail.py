@@ -237,7 +237,7 @@ class Tail:
                 pass
             for tracked in family.files:
                 if tracked.buffer and tracked.file_id in stops:
-                    reason = f"cut: no newline came for {self._config.flush_after_s:g} s"
+                    reason = f"no newline came for {self._config.flush_after_s:g} s"
                     build.add_unfinished([tracked], tracked.buffer, reason)
                     tracked.advance(tracked.read_at)
                     tracked.continues = True

@@ -149,6 +149,17 @@ def test_does_not_stitch_a_whole_record_to_an_unfinished_one(data, log):
     assert follower.batches[-2].odd[0].startswith("cut")
 
 
+def test_a_line_over_the_limit_that_a_rotation_cut_says_so_on_both_sides(data, log):
+    """Too long to be put together: each piece tells redaction on which side it was cut."""
+    follower = Follower(data, log, max_line=256)
+    append(log, b"a" * 600)
+    rotate(log)
+    append(log, b"a" * 300 + b"\nnext\n")
+    assert [len(line) for line in follower.look()] == [256, 256, 88, 256, 44, 4]
+    why = [follower.batches[-2].odd.get(row, "").partition(":")[0] for row in range(6)]
+    assert why == ["cut", "cut, continued", "cut, continued", "cut, continued", "continued", ""]
+
+
 def test_truncation_in_place_begins_a_new_file(data, log):
     """`backups=0`: the same inode, from its beginning, under a new id."""
     log.write_bytes(b"one\ntwo\n")
