@@ -30,7 +30,8 @@ class Runner:
     def __init__(self, assembly: Assembly, context: Context, committed: Callable[[Batch], None] | None = None) -> None:
         self._assembly = assembly
         self._context = context
-        self._writer = Writer(assembly.sinks, context, status=self._status, committed=committed)
+        self._told = committed
+        self._writer = Writer(assembly.sinks, context, status=self._status, committed=self._committed)
         self._stopping = threading.Event()
         self._reload_asked = threading.Event()
         self._reload_at = time.monotonic()
@@ -72,8 +73,12 @@ class Runner:
         if len(batch) or batch.progress or batch.changes:
             batch.forget_inputs()
             self._writer.put(batch)
-            if batch.alerts:
-                self._assembly.outbox.wake()
+
+    def _committed(self, batch: Batch) -> None:
+        if batch.alerts:
+            self._assembly.outbox.wake()
+        if self._told is not None:
+            self._told(batch)
 
     def _end(self) -> None:
         self._assembly.source.close()
