@@ -4,6 +4,7 @@ import ipaddress
 import re
 
 _V4 = re.compile(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})(?::(\d{1,5}))?", re.ASCII)
+_BYTES = frozenset(map(str, range(256)))
 _V6_PORT = re.compile(r"\[([0-9A-Fa-f:.]{2,45})\](?::(\d{1,5}))?", re.ASCII)
 
 
@@ -12,6 +13,9 @@ def address(text: str, *, port_follows: bool = False) -> tuple[str, int | None] 
 
     `port_follows`: what stands behind the last colon of an IPv6 address is a port, as uvicorn writes it.
     """
+    parts = text.split(".", 4)
+    if len(parts) == 4 and _BYTES.issuperset(parts):
+        return text, None
     v4 = _V4.fullmatch(text)
     if v4:
         port = v4[5]

@@ -39,6 +39,8 @@ _NAMED = re.compile(
     rf"[\"']?[=: ]{{1,2}}[\"']?{_ADDRESS}()"
 )
 _NAME = r"(?:([\w.@+\\-]{1,128})|'([^'\s][^']{0,127})'|\"([^\"\s][^\"]{0,127})\")"
+_USER = re.compile(r"[Uu](?<!\w[Uu])ser(?=(?:_?[Nn]ame)?[\"']?[=: ])")
+_FOR = re.compile(r"[Ff](?<!\w[Ff])or ")
 _BEHIND_USER = re.compile(rf"(?:_?[Nn]ame)?[\"']?(?:([=:]) ?| ){_NAME}")
 _BEHIND_FOR = re.compile(
     rf"(?:(?:invalid|illegal|unknown) )?(?:account |email |login )?{_NAME}"
@@ -72,9 +74,10 @@ def from_message(message: str) -> Doc:
     ):
         _add_address(found, message)
     if "user.name" not in found:
-        named, behind = "ser" in message, "or " in message
-        if named or behind:
-            _add_user(found, message, named, behind)
+        if "ser" in message:
+            _add_named_user(found, message)
+        if "or " in message and "user.name" not in found:
+            _add_user_behind_for(found, message)
     return found
 
 
@@ -160,12 +163,13 @@ def _add_client(found: Doc, head: str) -> None:
 
 def _add_address(found: Doc, message: str) -> None:
     """`from 10.0.0.1 port 22`, else `ip=10.0.0.1`, `client 10.0.0.1:1234`."""
-    if "rom " in message:
-        for at in _places(message, "rom "):
-            match = _BEHIND_FROM.match(message, at + 4)
-            if match and _put_match(found, match):
-                return
-    if "ip" in message or "IP" in message or "lient" in message or "rhost" in message or "address" in message:
+    at, tries = message.find("rom "), _MANY
+    while at >= 0 and tries:
+        match = _BEHIND_FROM.match(message, at + 4)
+        if match and _put_match(found, match):
+            return
+        at, tries = message.find("rom ", at + 4), tries - 1
+    if "lient" in message or "rhost" in message or "address" in message or "IP" in message or "ip" in message:
         for match in islice(_NAMED.finditer(message), _MANY):
             if _put_match(found, match):
                 return
@@ -196,40 +200,41 @@ def _put_address(found: Doc, known: tuple[str, int | None] | None) -> bool:
     return True
 
 
-def _add_user(found: Doc, message: str, named: bool, behind: bool) -> None:
-    """`named`: the message has `user` or the like; `behind`: it has `for` or the like."""
-    about = _about_signing_in(message)
-    if named:
-        context = about or (behind and "or user " in message)
-        if context or "=" in message or ":" in message:
-            _add_named_user(found, message, context)
-    if behind and about and "user.name" not in found:
-        _add_user_behind_for(found, message)
-
-
-def _add_named_user(found: Doc, message: str, context: bool) -> None:
+def _add_named_user(found: Doc, message: str) -> None:
     """`user=bob`, `User bob logged in`: behind `=` or `:` a name counts most, behind a blank it needs a context."""
+    word = _USER.search(message)
+    if word is None:
+        return
+    marked = "=" in message or ":" in message
+    context = "or user " in message or _about_signing_in(message)
     plain = None
-    for at in _words(message, "ser", "Uu"):
-        match = _BEHIND_USER.match(message, at + 3)
+    while word and (context or marked) and not _is_beyond(message, "ser", word):
+        match = _BEHIND_USER.match(message, word.end())
         name = _name_in(match, 2) if match else None
         if match and name:
             if match[1]:
                 found["user.name"] = name
                 return
             plain = plain or name
+            if not marked:
+                break
+        word = _USER.search(message, word.end())
     if plain and context:
         found["user.name"] = plain
 
 
 def _add_user_behind_for(found: Doc, message: str) -> None:
     """`invalid credentials for bob`; a bare number is no name."""
-    for at in _words(message, "or ", "Ff"):
-        match = _BEHIND_FOR.match(message, at + 3)
+    word = _FOR.search(message)
+    if word is None or not _about_signing_in(message):
+        return
+    while word and not _is_beyond(message, "or ", word):
+        match = _BEHIND_FOR.match(message, word.end())
         name = _name_in(match, 1) if match else None
         if name and not name.isdecimal():
             found["user.name"] = name
             return
+        word = _FOR.search(message, word.end())
 
 
 def _name_in(match: re.Match[str], group: int) -> str | None:
@@ -238,13 +243,9 @@ def _name_in(match: re.Match[str], group: int) -> str | None:
     return name if name and name.lower() not in _NO_NAMES else None
 
 
-def _words(message: str, rest: str, first: str) -> list[int]:
-    """The places of `rest` where the letter before it is one of `first`, and begins a word."""
-    return [
-        at
-        for at in _places(message, rest)
-        if at and message[at - 1] in first and (at == 1 or not ((b := message[at - 2]).isalnum() or b == "_"))
-    ]
+def _is_beyond(message: str, literal: str, word: re.Match[str]) -> bool:
+    """True when too many places have been tried."""
+    return message.count(literal, 0, word.start() + 1) >= _MANY
 
 
 def _about_signing_in(message: str) -> bool:
