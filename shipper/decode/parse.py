@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -13,7 +14,7 @@ from shipper.model import Doc
 MAX_DEPTH = 100
 """Levels of nesting that are taken as fields; a deeper line is stored as text: no later stage runs out of stack."""
 
-NUL, OPENING_BRACE, CLOSING_BRACE, BACKSLASH, BRACKET = 0, 123, 125, 92, 91
+NUL, COMMA, BRACKET, BACKSLASH, OPENING_BRACE, CLOSING_BRACE = 0, 44, 91, 92, 123, 125
 
 _UNLIKELY = 1 << 64
 _BOM = b"\xef\xbb\xbf"
@@ -30,18 +31,38 @@ class Parsed(NamedTuple):
     why: str | None
 
 
-def is_plain(line: bytes, doc: Doc) -> bool:
-    """True when `line` is surely one flat JSON object without a duplicate key, so that `doc` says all that it says.
+def parse(lines: Sequence[bytes]) -> list[Any]:
+    """What each line is as JSON; None when it is none."""
+    values: list[Any] = []
+    rest = iter(lines)
+    while len(values) < len(lines):
+        try:
+            # Stops behind the line that is no JSON, with all before it taken.
+            values.extend(map(orjson.loads, rest))
+        except orjson.JSONDecodeError:
+            values.append(None)
+    return values
+
+
+def not_plain(lines: Sequence[bytes], values: Sequence[Any]) -> list[int]:
+    """The rows that are not surely one flat JSON object without a duplicate key, so that the value says all.
 
     Every pair but the first stands behind a comma of its own: as many commas as that means no pair was lost. Commas in
     the message are known, and are the same in the line when nothing in it is escaped.
     """
-    commas = line.count(b",") + 1
-    if commas != len(doc):
-        message = doc.get("message")
-        if BACKSLASH in line or type(message) is not str or commas - message.count(",") != len(doc):
-            return False
-    return not line.rfind(OPENING_BRACE) and line[-1] == CLOSING_BRACE and BRACKET not in line
+    return [
+        row
+        for row, (line, doc) in enumerate(zip(lines, values, strict=True))
+        if type(doc) is not dict
+        or BRACKET in line
+        or line[-1] != CLOSING_BRACE
+        or line.rfind(OPENING_BRACE)
+        or (
+            (more := line.count(COMMA) - len(doc) + 1)
+            and (BACKSLASH in line or type(message := doc.get("message")) is not str or message.count(",") != more)
+        )
+        or not doc
+    ]
 
 
 def examine(line: bytes, doc: Doc) -> Parsed:

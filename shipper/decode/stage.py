@@ -7,11 +7,10 @@ quiet, or with a batch that is `final`.
 
 from dataclasses import dataclass, replace
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from shipper.context import Context
-from shipper.decode.parse import NUL, Parsed, decode_text, examine, is_plain, read
+from shipper.decode.parse import NUL, Parsed, decode_text, examine, not_plain, parse, read
 from shipper.decode.traceback import Group
 from shipper.metrics import Metrics
 from shipper.model import Batch, Doc, Origin, Progress, Span
@@ -84,19 +83,11 @@ class Decode:
 
 def parse_plain(batch: Batch) -> tuple[list[Doc], list[int]]:
     """The documents of plain JSON rows, and the other rows, whose document is a first guess (`{}`: no JSON object)."""
-    docs: list[Doc] = []
-    slow: list[int] = []
-    append, loads = docs.append, orjson.loads
-    for row, line in enumerate(batch.lines):
-        try:
-            doc = loads(line)
-        except orjson.JSONDecodeError:
-            doc = {}
-        if type(doc) is not dict:
-            doc = {}
-        if not doc or not is_plain(line, doc):
-            slow.append(row)
-        append(doc)
+    docs = parse(batch.lines)
+    slow = not_plain(batch.lines, docs)
+    for row in slow:
+        if type(docs[row]) is not dict:
+            docs[row] = {}
     if batch.odd or batch.stitched:
         slow = sorted({*slow, *batch.odd, *batch.stitched})
     return docs, slow
