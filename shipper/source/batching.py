@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from shipper.model import Batch, Origin, Span
-from shipper.source.cursor import Cut
+from shipper.model import Batch, Origin, Span, StateChange
 from shipper.source.file import Tracked
+from shipper.source.lines import CONTINUED, Cut
 
 
 class Builder:
@@ -18,6 +18,9 @@ class Builder:
         self._odd: dict[int, str] = {}
         self._stitched: dict[int, tuple[tuple[str, int, int], ...]] = {}
         self._touched: dict[str, Tracked] = {}
+        self._forgotten: list[str] = []
+        self.clocked = False
+        """Where a line was cut depends on when it was looked at."""
         self.bytes = 0
 
     def __len__(self) -> int:
@@ -36,6 +39,9 @@ class Builder:
         """One line that begins at the end of `head` and ends with the first `stop` bytes of `last`."""
         ranges = [(part.file_id, part.offset, part.read_at) for part in head]
         self._stitched[len(self._lines)] = (*ranges, (last.file_id, last.offset, last.offset + stop))
+        self.clocked = True
+        if head[0].continues:
+            self._odd[len(self._lines)] = CONTINUED
         self._add_row(head[0], line)
         for part in (*head, last):
             self.touch(part)
@@ -54,10 +60,11 @@ class Builder:
         """The commit stores how far this file is read."""
         self._touched[tracked.file_id] = tracked
 
-    def gone(self, tracked: Tracked) -> None:
-        """A file that vanished with something unread in it."""
-        tracked.done = True
-        self.touch(tracked)
+    def forget(self, tracked: Tracked) -> None:
+        """The commit drops what is known of this file. It goes with a batch, never straight into the state: an
+        earlier batch that still waits for a sink would bring the file back."""
+        self._touched.pop(tracked.file_id, None)
+        self._forgotten.append(tracked.file_id)
 
     def _add_row(self, tracked: Tracked, line: bytes) -> None:
         first = len(self._lines)
@@ -73,7 +80,7 @@ class Builder:
             first = self._spans.pop().start
         self._spans.append(Span(first, stop, origin))
 
-    def build(self, clock: float, *, final: bool = False, clocked: bool = False) -> Batch:
+    def build(self, clock: float, *, final: bool = False) -> Batch:
         """The batch; the files it touched are stored as they are read now."""
         return Batch(
             lines=self._lines,
@@ -82,7 +89,8 @@ class Builder:
             clock=clock,
             progress={file_id: tracked.progress() for file_id, tracked in self._touched.items()},
             final=final,
-            clocked=clocked,
+            clocked=self.clocked,
             odd=self._odd,
             stitched=self._stitched,
+            changes=[StateChange("DELETE FROM files WHERE file_id = ?", (file_id,)) for file_id in self._forgotten],
         )

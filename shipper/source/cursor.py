@@ -1,4 +1,4 @@
-"""Pure decisions of the tailer: what became of a file, in which order siblings are read, which lines belong together.
+"""Pure decisions about files: what became of one, whose sibling it is, in which order siblings are read.
 
 Nothing here opens, reads or asks the clock, so that each edge is a line in a test.
 """
@@ -9,9 +9,9 @@ from enum import Enum
 from fnmatch import fnmatch
 from hashlib import blake2b
 from pathlib import PurePath
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-import orjson
+T = TypeVar("T")
 
 CHECK_BYTES = 1024
 """How many bytes before an offset identify a file."""
@@ -26,6 +26,12 @@ class Seen(NamedTuple):
     device: int
     inode: int
     size: int
+    modified: float = 0.0
+    """Seconds since the epoch."""
+
+    @property
+    def node(self) -> tuple[int, int]:
+        return self.device, self.inode
 
 
 class Change(Enum):
@@ -93,86 +99,10 @@ def reading_order(base: str, names: Iterable[str]) -> list[str]:
     return sorted(family, key=lambda name: -(rotation_number(name) or 0))
 
 
-def stitches(head: bytes, rest: bytes) -> bool:
-    """Whether `rest`, the first line of the next file, goes on with `head`, the end of the rotated one.
-
-    Supervisor cuts wherever its chunk ends. A rest that is a whole JSON object on its own starts a new line, unless
-    the two together are one.
-    """
-    if not head or _is_object(head + rest):
-        return bool(head)
-    return not _is_object(rest)
-
-
-def _is_object(line: bytes) -> bool:
-    if not line.lstrip().startswith(b"{"):
-        return False
-    try:
-        return isinstance(orjson.loads(line), dict)
-    except orjson.JSONDecodeError:
-        return False
-
-
-class Cut(NamedTuple):
-    """Whole lines of a piece of a file, and what is left."""
-
-    lines: list[bytes]
-    offsets: list[int]
-    odd: dict[int, str]
-    rest: int
-    """Offset of the first byte that is in none of the lines."""
-    continues: bool
-    """The next line of this file goes on with one that was cut."""
-
-
-def cut_lines(data: bytes, start: int, limit: int, continues: bool = False) -> Cut:
-    """Cuts `data`, which starts at byte `start` of its file, into lines without their newlines.
-
-    A line longer than `limit` bytes is cut every `limit` bytes from its beginning, whatever the reads were, so a second
-    reading gives the same rows.
-    """
-    newline = data.rfind(b"\n")
-    lines = data[:newline].split(b"\n") if newline >= 0 else []
-    offsets = offsets_of(lines, start)
-    rest = start + newline + 1
-    odd: dict[int, str] = {0: "continued: goes on with the row before it"} if continues and lines else {}
-    continues = continues and not lines
-    if len(data) <= limit or (len(data) - newline - 1 <= limit and max(map(len, lines), default=0) <= limit):
-        return Cut(lines, offsets, odd, rest, continues)
-    pieces = [*zip(lines, offsets, strict=True)]
-    return _cut_long(pieces, (data[newline + 1 :], rest), limit, bool(odd) or continues)
-
-
-def offsets_of(lines: Sequence[bytes], start: int) -> list[int]:
-    """Where each line starts, one newline between them."""
-    offsets = []
-    for line in lines:
-        offsets.append(start)
-        start += len(line) + 1
-    return offsets
-
-
-def _cut_long(pieces: list[tuple[bytes, int]], unended: tuple[bytes, int], limit: int, continues: bool) -> Cut:
-    tail, tail_at = unended
-    out: list[bytes] = []
-    places: list[int] = []
-    odd: dict[int, str] = {}
-
-    def piece(text: bytes, at: int, more: bool) -> None:
-        nonlocal continues
-        if more:
-            odd[len(out)] = f"cut{', continued' if continues else ''}: the line is longer than {limit} bytes"
-        elif continues:
-            odd[len(out)] = "continued: goes on with the row before it"
-        continues = more
-        out.append(text)
-        places.append(at)
-
-    for line, at in pieces:
-        cuts = range(0, max(len(line), 1), limit)
-        for cut in cuts:
-            piece(line[cut : cut + limit], at + cut, cut != cuts[-1])
-    while len(tail) > limit:
-        piece(tail[:limit], tail_at, True)
-        tail, tail_at = tail[limit:], tail_at + limit
-    return Cut(out, places, odd, tail_at, continues)
+def in_old_order(found: Sequence[T], held: Sequence[T], before: Sequence[T]) -> list[T]:
+    """`found` with each of `held` put where it stood among them in `before`: behind all that were older."""
+    result = list(found)
+    for item in held:
+        older = before[: before.index(item)]
+        result.insert(max((result.index(one) + 1 for one in older if one in result), default=0), item)
+    return result

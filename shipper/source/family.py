@@ -1,27 +1,25 @@
-"""One log file and its rotated siblings `.1`, `.2`, …: found, kept apart by what they hold, read oldest first.
+"""One log file and its rotated siblings `.1`, `.2`, …: found, and kept apart by what they hold.
 
 Identity is device and inode *and* the bytes just before the offset: supervisor gives the new `log` the inode just
 freed, and a truncated file may grow past the old offset between two looks. An open handle keeps what was deleted
-readable.
+readable, and its inode from being used again.
 """
 
 import os
-import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from shipper import log
 from shipper.model import Progress
 from shipper.source.batching import Builder
-from shipper.source.cursor import Change, Seen, compressed, cut_lines, reading_order, stitches
-from shipper.source.file import Tracked, holes, resume
+from shipper.source.cursor import Seen, base_name, in_old_order
+from shipper.source.file import Tracked
+from shipper.source.handles import Handles
+from shipper.source.listing import Folders, Listing
 
-HOLE_BYTES = 512
-"""A run of NULs at the start of a line that is at least this long is a hole in the file, not a line."""
-LATE_WRITER_S = 10.0
-"""How long a rotated file that was read to its end is watched for a writer that has not let go of it."""
+LATE_LOOK_S = 10.0
+"""How often rotated files that were read to their end are looked at: a writer may not have let go of one."""
 
 
 @dataclass(slots=True)
@@ -29,68 +27,103 @@ class Limits:
     """Sizes in bytes, times in seconds."""
 
     line: int = 1 << 20
-    block: int = 1 << 19
+    block: int = 1 << 18
     flush_after: float = 30.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Family:
-    """`base` is the path that a pattern matched."""
+    """`base` is the path that a pattern matched. A look is `look`, then `accept` once the new files' ids are stored."""
 
     base: str
     limits: Limits
+    folders: Folders
+    handles: Handles
     files: list[Tracked] = field(default_factory=list)
     """Oldest first; the last one is the live file."""
-    lost: int = 0
-    """Bytes deleted before they could be read."""
+    skip_before: float | None = None
+    """Files last written before this time (seconds since the epoch) are passed over by the first look."""
+    frozen: bool = False
+    """`--once`: files seen for the first time from now on are left to the next run."""
     stale: bool = True
     """Something moved: the folder has to be listed again."""
+    busy: bool = True
+    """Something of it is not as far as it can be: it takes more than a look at the live file."""
+    gone: list[Tracked] = field(default_factory=list)
+    """Files that are nowhere any more, and no batch says so yet."""
+    ghosts: list[Tracked] = field(default_factory=list)
+    """Files that a batch says are gone; a later one makes them forgotten."""
+    lost: int = 0
+    """Bytes found to be deleted unread, not told yet."""
+    due: float = 0.0
+    """Monotonic seconds of the next look."""
+    grew_at: float = 0.0
+    _found: list[Tracked] | None = None
+    _left: list[Tracked] = field(default_factory=list)
+    _packed: list[str] = field(default_factory=list)
+    _late_look_at: float = float("-inf")
+
+    def knows(self, known: Iterable[Progress]) -> None:
+        """Takes up the files of an earlier run; the first look finds where they are now."""
+        self.files = [Tracked.of(progress) for progress in known]
+
+    def quiet(self, now: float) -> bool:
+        """Whether nothing happened, told by one look at the live file. Raises `OSError`."""
+        if self.stale or self.busy or self.gone or self.ghosts or not self.files or self._grew_late(now):
+            return False
+        try:
+            return self.files[-1].unchanged(os.stat(self.base))
+        except FileNotFoundError:
+            return False
+
+    def _grew_late(self, now: float) -> bool:
+        if now - self._late_look_at < LATE_LOOK_S:
+            return False
+        self._late_look_at = now
+        for tracked in self.files[:-1]:
+            try:
+                self.stale = self.stale or os.stat(tracked.path).st_size != tracked.read_at
+            except FileNotFoundError:
+                self.stale = True
+        return self.stale
 
     # ── what is there ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def restore(self, known: Iterable[Progress]) -> list[Progress]:
-        """Takes up the files of an earlier run where they are now; returns those that are gone."""
-        seen = self._list()
-        missing: list[Progress] = []
-        taken: set[str] = set()
-        for progress in known:
-            at = [s for s in seen if (s.device, s.inode) == (progress.device, progress.inode)]
-            copies = [s for s in seen if progress.check and s.path != self.base and s not in at]
-            tracked = next((t for s in at + copies if s.path not in taken and (t := resume(progress, s.path))), None)
-            if tracked is None:
-                missing.append(progress)
-                continue
-            place = next(s for s in seen if s.path == tracked.path)
-            tracked.device, tracked.inode = place.device, place.inode
-            taken.add(tracked.path)
-            self.files.append(tracked)
-        order = [s.path for s in seen]
-        self.files.sort(key=lambda tracked: order.index(tracked.path))
-        for progress in missing:
-            self._count_loss(progress.path, progress.size - progress.offset)
-        return missing
+    def look(self) -> list[Tracked]:
+        """Finds what was rotated, truncated, made or removed since the last look; returns the files seen for the
+        first time, whose ids have to be stored before anything of them is read.
 
-    def look(self, adopt: Callable[[list[Tracked]], None], *, from_end: bool = False) -> list[Tracked]:
-        """Finds what was rotated, truncated, made or removed since the last look; returns the files that are gone.
-
-        `adopt` stores files seen for the first time before anything of them is read: their id has to survive.
+        Raises `OSError`; then nothing is decided.
         """
+        self._found = None
         if not self.stale and self._live_in_place():
             return []
-        seen = self._list()
-        left = list(self.files)
-        found = [self._match(s, left) for s in seen]
-        found = [t or (self._copy(s, left) if s.path != self.base else None) for t, s in zip(found, seen, strict=True)]
-        still_held, gone = self._settle(left)
-        new: list[Tracked] = []
-        for place, tracked in enumerate(found):
-            if tracked is None:
-                new.append(self._first_sight(seen[place], from_end))
-                found[place] = new[-1]
-        self.files = still_held + [tracked for tracked in found if tracked is not None]
-        adopt(new)
-        self.stale = False
-        return gone
+        listing = self.folders.family(self.base, self._elsewhere())
+        if listing is None:
+            self.stale = True
+            return []
+        left = [tracked for tracked in self.files if not tracked.away]
+        matched = [self._match(seen, left) for seen in listing.seen]
+        matched = self._copies(listing, matched, left)
+        new = [] if self.frozen else [self._first_sight(s) for s, t in zip(listing.seen, matched, strict=True) if not t]
+        fresh = {tracked.path: tracked for tracked in new}
+        found = [t or fresh.get(s.path) for s, t in zip(listing.seen, matched, strict=True)]
+        self._found, self._left = [tracked for tracked in found if tracked is not None], left
+        self._say_packed(listing.compressed)
+        return new
+
+    def accept(self) -> None:
+        """Makes the last look hold."""
+        if self._found is None:
+            return
+        held = self._settle(self._left)
+        held += [tracked for tracked in self.files if tracked.away and tracked not in held and not self._spent(tracked)]
+        held.sort(key=self.files.index)
+        self.files = in_old_order(self._found, held, self.files)
+        for tracked in self.files[:-1]:
+            self._keep_open(tracked)
+        self._found, self._left, self.skip_before = None, [], None
+        self.stale, self.busy = False, True
 
     def _live_in_place(self) -> bool:
         if not self.files:
@@ -98,206 +131,153 @@ class Family:
         live = self.files[-1]
         try:
             found = os.stat(self.base)
-        except OSError:
+        except FileNotFoundError:
             return False
-        return (found.st_dev, found.st_ino) == (live.device, live.inode) and found.st_size >= live.read_at
+        return (found.st_dev, found.st_ino) == live.node and found.st_size >= live.read_at and not live.away
 
-    def _list(self) -> list[Seen]:
-        """What stands on the disk, oldest first."""
-        base = Path(self.base)
-        pattern = re.compile(re.escape(base.name) + r"(\.\d{1,6}(\.gz|\.zst)?)?")
-        try:
-            names = [entry.name for entry in os.scandir(base.parent) if pattern.fullmatch(entry.name)]
-        except OSError:
-            return []
-        found = []
-        for name in reading_order(base.name, names):
-            try:
-                stat = os.stat(base.parent / name)
-            except OSError:
-                continue
-            if not compressed(name):
-                found.append(Seen(str(base.parent / name), stat.st_dev, stat.st_ino, stat.st_size))
-        return found
+    def _elsewhere(self) -> list[str]:
+        """Where files of the family stand under names that are not a sibling's: rotated by date, for example."""
+        return [
+            tracked.path
+            for tracked in self.files
+            if not tracked.away and tracked.path != self.base and base_name(tracked.path) != self.base
+        ]
 
-    @staticmethod
-    def _match(seen: Seen, left: list[Tracked]) -> Tracked | None:
+    def _match(self, seen: Seen, left: list[Tracked]) -> Tracked | None:
         for tracked in left:
-            if tracked.is_at(seen) and tracked.holds(seen.path):
+            if tracked.node == seen.node and self._same(tracked, seen):
                 left.remove(tracked)
                 tracked.path, tracked.size = seen.path, seen.size
+                tracked.done = tracked.done and not tracked.unread
                 return tracked
         return None
 
-    @staticmethod
-    def _copy(seen: Seen, left: list[Tracked]) -> Tracked | None:
-        """A numbered file that holds what a truncated or vanished one held is its copy (copytruncate)."""
-        for tracked in left:
-            if tracked.tail and seen.size >= tracked.read_at and tracked.holds(seen.path):
-                left.remove(tracked)
-                tracked.move_to(seen)
-                return tracked
-        return None
+    def _same(self, tracked: Tracked, seen: Seen) -> bool:
+        if tracked.handle is not None:
+            return not tracked.truncated()
+        if tracked.done and seen.path == self.base:
+            # What was rotated away does not come back as the live file: its inode was used again.
+            return False
+        try:
+            same = tracked.open(seen.path)
+        except PermissionError:
+            # Reading will say so; until it is allowed nothing can be compared.
+            return True
+        if same and tracked.unread:
+            self.handles.used(tracked)
+        else:
+            tracked.close()
+        return same
 
-    def _first_sight(self, seen: Seen, from_end: bool) -> Tracked:
+    def _copies(self, listing: Listing, matched: list[Tracked | None], left: list[Tracked]) -> list[Tracked | None]:
+        """A sibling that holds what a file truncated in place held is its copy (copytruncate)."""
+        nodes = {seen.node for seen in listing.seen}
+        cut = [tracked for tracked in left if tracked.node in nodes and tracked.read_at and not tracked.done]
+        result = list(matched)
+        for place, seen in enumerate(listing.seen):
+            if result[place] is None and seen.path != self.base:
+                copied = next((tracked for tracked in cut if tracked.move_to(seen)), None)
+                if copied is not None:
+                    self.handles.used(copied)
+                    cut.remove(copied)
+                    left.remove(copied)
+                    result[place] = copied
+        return result
+
+    def _first_sight(self, seen: Seen) -> Tracked:
         tracked = Tracked(secrets.token_hex(16), self.base, seen.path, seen.device, seen.inode, size=seen.size)
-        if from_end:
-            tracked.offset = seen.size
+        if self.skip_before is not None and seen.modified < self.skip_before and tracked.open(seen.path):
+            tracked.start_at(tracked.size)
             tracked.done = seen.path != self.base
+            tracked.close()
         return tracked
 
-    def _settle(self, left: list[Tracked]) -> tuple[list[Tracked], list[Tracked]]:
-        """Of files that stand nowhere any more: those that can still be read, and those that are gone."""
-        held, gone = [], []
+    # ── what is gone ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _settle(self, left: list[Tracked]) -> list[Tracked]:
+        """Of files that stand nowhere any more: those of which something can still be read or handed on."""
+        held = []
         for tracked in left:
-            if tracked.handle is not None and _unlinked(tracked):
-                if not tracked.done:
-                    held.append(tracked)
-                    continue
-            elif tracked.buffer:
-                # Truncated in place: the beginning of a line is in memory, its rest may start the new content.
-                self._count_loss(tracked.path, tracked.size - tracked.read_at)
-                tracked.close()
-                tracked.size = tracked.read_at
+            if tracked.handle is not None and not tracked.truncated():
+                tracked.size = os.fstat(tracked.handle).st_size
+                tracked.done = tracked.done and not tracked.unread
+                tracked.away = True
                 held.append(tracked)
                 continue
-            elif not tracked.done:
-                self._count_loss(tracked.path, tracked.size - tracked.read_at)
-                tracked.lost = max(0, tracked.size - tracked.read_at)
-            tracked.close()
-            gone.append(tracked)
-        return held, gone
-
-    def _count_loss(self, path: str, count: int) -> None:
-        if count > 0:
-            self.lost += count
-            log.say("error", "bytes were deleted before they could be read", path=path, bytes=count)
-
-    # ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def read(self, build: Builder, budget: int, now: float) -> bool:
-        """Hands on whole lines, oldest file first, up to about `budget` bytes; True when it stopped for the budget.
-
-        Raises `OSError` when a file may not be opened.
-        """
-        head: list[Tracked] = []
-        for tracked in list(self.files):
-            newer = tracked is not self.files[-1]
-            if head and tracked.offset > 0:
-                head = []
-            budget -= self._read_file(tracked, build, budget, now, hold=bool(head))
-            if budget <= 0:
-                return True
-            if head and not self._join(head, tracked, build, newer):
-                if not newer:
-                    return False
-                head.append(tracked)
-                continue
-            if head:
-                head = []
-                budget -= self._read_file(tracked, build, budget, now)
-                if budget <= 0:
-                    return True
-            if newer and tracked.buffer:
-                head = [tracked]
-            elif newer:
-                self._finish(tracked, build, now)
-        return False
-
-    def _read_file(self, tracked: Tracked, build: Builder, budget: int, now: float, hold: bool = False) -> int:
-        """Reads a file to its end or the budget; `hold` keeps its lines back, because the first one may go on with
-        the file before. Returns the bytes read."""
-        if tracked.handle is None and (tracked.done or not self._reopen(tracked)):
-            return 0
-        spent = 0
-        if not hold:
-            self._hand_on(tracked, build)
-        while spent < budget:
-            verdict, data = tracked.read(self.limits.block)
-            if verdict is not Change.GROWN:
-                self.stale = self.stale or verdict in {Change.SHRUNK, Change.REPLACED}
-                break
-            if not data:
-                break
-            spent += len(data)
-            tracked.grew_at = now
-            self._skip_hole(tracked, data)
-            tracked.take(data)
-            if hold:
-                if b"\n" in tracked.buffer or len(tracked.buffer) > self.limits.line:
-                    break
+            self._count_loss(tracked)
+            self.handles.close(tracked)
+            if tracked.buffer:
+                # The beginning of a line is in memory, its rest may start the new content.
+                tracked.away, tracked.size = True, tracked.read_at
+                held.append(tracked)
             else:
-                self._hand_on(tracked, build)
-        return spent
+                self._let_go(tracked)
+        return held
 
-    def _reopen(self, tracked: Tracked) -> bool:
-        if tracked.size == tracked.read_at and tracked.buffer and tracked not in self.files[-1:]:
+    def _spent(self, tracked: Tracked) -> bool:
+        if tracked.handle is not None or tracked.buffer:
             return False
-        seen = tracked.open(tracked.path)
-        if seen is None or not tracked.is_at(seen):
-            tracked.close()
+        self._let_go(tracked)
+        return True
+
+    def _let_go(self, tracked: Tracked) -> None:
+        tracked.done = True
+        self.gone.append(tracked)
+
+    def _count_loss(self, tracked: Tracked) -> None:
+        count = tracked.size - tracked.read_at
+        if count > 0 and not tracked.done:
+            self.lost += count
+            tracked.lost += count
+            hint = "compressed siblings are not read yet" if self._packed else ""
+            log.say("error", "bytes were gone before they were read", path=tracked.path, bytes=count, hint=hint)
+
+    def _say_packed(self, packed: list[str]) -> None:
+        if packed and not self._packed:
+            log.say("info", "compressed siblings are left alone", path=self.base, files=len(packed))
+        self._packed = packed
+
+    # ── handles ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _keep_open(self, tracked: Tracked) -> None:
+        """A rotated file that is not read to its end is held, so that deleting it loses nothing."""
+        if tracked.handle is None and not tracked.away and not tracked.done and tracked.unread:
+            try:
+                self.reopen(tracked)
+            except OSError:
+                # Said when its turn to be read comes.
+                return
+
+    def reopen(self, tracked: Tracked) -> bool:
+        """Opens a file that may have grown; False when there is nothing to read in it. Raises `OSError`."""
+        if tracked.away or (tracked.done and not tracked.unread):
+            return False
+        if not tracked.open(tracked.path):
             self.stale = True
             return False
+        self.handles.used(tracked)
         return True
 
-    @staticmethod
-    def _skip_hole(tracked: Tracked, data: bytes) -> None:
-        hole = holes(data) if not tracked.buffer else 0
-        if hole >= HOLE_BYTES:
-            tracked.skip = hole
-
-    def _hand_on(self, tracked: Tracked, build: Builder) -> None:
-        if not tracked.buffer:
-            return
-        if tracked.skip:
-            log.say("warning", "skipped a hole of NUL bytes", path=tracked.path, bytes=tracked.skip)
-            tracked.advance(tracked.offset + tracked.skip)
-            tracked.skip = 0
-        cut = cut_lines(tracked.buffer, tracked.offset, self.limits.line, tracked.continues)
-        if cut.lines:
-            build.add(tracked, cut)
-            tracked.advance(cut.rest)
-            tracked.continues = cut.continues
-
-    def _join(self, head: list[Tracked], tracked: Tracked, build: Builder, newer: bool) -> bool:
-        """Puts a line together that a rotation cut; False while its rest is not there."""
-        start = b"".join(part.buffer for part in head)
-        stop = tracked.buffer.find(b"\n")
-        if stop < 0 and len(start) + len(tracked.buffer) <= self.limits.line:
-            return False
-        rest = tracked.buffer[: max(stop, 0)]
-        if stop >= 0 and len(start) + stop <= self.limits.line and stitches(start, rest):
-            build.add_stitched(head, tracked, start + rest, stop + 1)
-            tracked.advance(tracked.offset + stop + 1)
-        else:
-            build.add_unfinished(head, start, "the file was rotated before the line ended")
-            tracked.continues = stop < 0 or stitches(start, rest)
-        for part in head:
-            part.advance(part.read_at)
-            part.continues = False
-            part.done = True
-        return True
-
-    def _finish(self, tracked: Tracked, build: Builder, now: float) -> None:
-        """A rotated file that was read to its end."""
-        if tracked.rotated_at is None:
-            tracked.rotated_at = now
-        if not tracked.done:
-            tracked.done = True
-            build.touch(tracked)
-        if now - tracked.rotated_at > LATE_WRITER_S:
-            tracked.close()
-
-    def flush_quiet(self, build: Builder, now: float) -> bool:
-        """Hands on a line without an end that nobody has gone on with for `flush_after`; True when there was one."""
+    def freeze(self) -> None:
+        """From now on there is nothing but what stands there now: `--once`."""
+        self.frozen = True
         for tracked in self.files:
-            if tracked.buffer and now - tracked.grew_at >= self.limits.flush_after:
-                reason = f"no newline came for {self.limits.flush_after:g} s"
-                build.add_unfinished([tracked], tracked.buffer, reason)
-                tracked.advance(tracked.read_at)
-                tracked.continues = True
-                return True
-        return False
+            tracked.limit = tracked.size
+
+    def bury(self, build: Builder) -> None:
+        """Lets the state know what is gone, in two steps: first that nothing more will come, so that no stage holds
+        a row of it back, then, in a later batch, that it may be forgotten. Its loss is passed to the live file."""
+        newest = self.files[-1] if self.files else None
+        for ghost in [one for one in self.ghosts if newest is not None or not one.lost]:
+            self.ghosts.remove(ghost)
+            build.forget(ghost)
+            if newest is not None and ghost.lost:
+                newest.lost += ghost.lost
+                build.touch(newest)
+        for tracked in self.gone:
+            build.touch(tracked)
+        self.ghosts += self.gone
+        self.gone = []
 
     def unfinished(self) -> int:
         """Bytes that are read and wait for their newline."""
@@ -306,8 +286,3 @@ class Family:
     def lag(self) -> int:
         """Bytes that stand on the disk and are not handed on."""
         return sum(max(0, tracked.size - tracked.offset) for tracked in self.files)
-
-
-def _unlinked(tracked: Tracked) -> bool:
-    assert tracked.handle is not None
-    return os.fstat(tracked.handle).st_nlink == 0

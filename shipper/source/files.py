@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from shipper.errors import ShipperError
 from shipper.model import Batch, Origin, Progress, Span
-from shipper.source.cursor import Cut, cut_lines
+from shipper.source.lines import CONTINUED, Cut, cut_lines
 
 STDIN = "-"
 
@@ -47,7 +47,7 @@ def _batches(file: BinaryIO, origin: Origin, clock: float, block: int, limit: in
         rest, start, continues = (rest + data)[cut.rest - start :], cut.rest, cut.continues
         if cut.lines:
             yield _batch(cut, origin, clock)
-    last = Cut([rest], [start], {0: "continued: goes on with the row before it"} if continues else {}, start, False)
+    last = Cut([rest], [start], {0: CONTINUED} if continues else {}, start, False)
     if rest:
         yield _batch(last, origin, clock)
     yield Batch([], [], [], clock, {origin.file_id: Progress(origin.file_id, start, start, "")}, final=True)

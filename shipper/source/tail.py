@@ -10,33 +10,37 @@ that it became, so after a crash the same bytes are read again. A line that a ro
 file itself is the buffer: while the sinks hold, nothing is read, and a file that is rotated away stays open.
 """
 
-import glob
 import os
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
-from fnmatch import fnmatch
-from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field
 
 from shipper import log
 from shipper.clock import parse_when
 from shipper.context import Context
-from shipper.model import Batch, Origin
+from shipper.model import Batch, Origin, Progress
 from shipper.source.batching import Builder
-from shipper.source.cursor import is_sibling
+from shipper.source.cursor import base_name
+from shipper.source.discovery import Discovery
 from shipper.source.family import Family, Limits
 from shipper.source.file import Tracked
+from shipper.source.handles import Handles
+from shipper.source.listing import Folders, look_at
+from shipper.source.reading import Turn, flush_quiet, read, read_again
 from shipper.source.watch import Watch
 from shipper.state import save_progress
 
-DISCOVER_EVERY_S = 1.0
 LINGER_S = 0.05
 """A batch with few rows is followed by this pause, so that a steady trickle is not a commit a line."""
 FEW_ROWS = 500
-LOOKS = 3
-"""A rotation in the middle of a look makes it look again, so many times before it waits."""
+RESTLESS = 3
+"""So many looks in a row are taken when something moved meanwhile; then the next one waits."""
+QUIET_S = 10.0
+LONGEST_POLL = 8
+"""A file that has long been quiet is looked at so many times less often."""
 
 
 class Config(BaseModel):
@@ -71,18 +75,23 @@ class Tail:
     def __init__(self, config: Config, context: Context) -> None:
         self._config = config
         self._context = context
-        self._state = context.state
         self._clock = context.clock
+        self._discovery = Discovery(config.paths, config.exclude)
+        self._folders = Folders()
+        self._handles = Handles()
+        self._limits = Limits(int(config.max_line), int(config.block), config.flush_after_s)
         self._families: dict[str, Family] = {}
+        self._partial: dict[str, Family] = {}
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._watch = Watch(self._wake) if config.watch and not context.once else None
-        self._known = self._state.files()
-        self._last_discovery = float("-inf")
         self._complained: set[str] = set()
-        self._start_s = 0.0
-        if config.start not in {"beginning", "end"}:
-            self._start_s = parse_when(config.start, self._clock.now())
+        self._refused: set[str] = set()
+        self._skip_before: float | None = None
+        if config.start == "end":
+            self._skip_before = float("inf")
+        elif config.start != "beginning":
+            self._skip_before = parse_when(config.start, self._clock.now())
 
     def stop(self) -> None:
         """Ends the iteration after the batch in hand."""
@@ -93,18 +102,18 @@ class Tail:
         """Lets go of files and notices."""
         if self._watch:
             self._watch.stop()
-        for family in self._families.values():
-            for tracked in family.files:
-                tracked.close()
+        self._handles.close_all()
 
     def __iter__(self) -> Iterator[Batch]:
-        self._discover(first=True)
+        self._start()
         yield from self._repeat_intent()
         if self._context.once:
-            self._stop_at_present_sizes()
+            for family in self._families.values():
+                family.freeze()
         while not self._stopped.is_set():
             self._wake.clear()
-            self._discover()
+            if not self._context.once:
+                self._discover()
             batch, more = self._round()
             yield batch
             if more:
@@ -112,150 +121,212 @@ class Tail:
             if self._context.once:
                 self._say_unfinished()
                 break
-            if len(batch) and not self._stopped.is_set():
-                self._stopped.wait(LINGER_S if len(batch) < FEW_ROWS else 0)
-            else:
-                self._wake.wait(self._config.poll_s)
-        yield Builder(self._origin).build(self._clock.now(), final=True)
+            self._pause(len(batch))
+        last = Builder(self._origin)
+        for family in self._families.values():
+            family.bury(last)
+        yield last.build(self._clock.now(), final=True)
+
+    def _pause(self, rows: int) -> None:
+        if rows and not self._stopped.is_set():
+            self._stopped.wait(LINGER_S if rows < FEW_ROWS else 0)
+        else:
+            self._wake.wait(2 * LINGER_S if self._watch and self._watch.resting else self._config.poll_s)
 
     # ── one look ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _round(self) -> tuple[Batch, bool]:
-        """Looks at every family once; a batch (with no rows when nothing came), and whether more is waiting."""
+        """Looks at every family that is due; a batch (with no rows when nothing came), and whether more is waiting."""
         build = Builder(self._origin)
         clock, now = self._clock.now(), self._clock.monotonic()
-        more = False
-        for family in self._families.values():
-            budget = self._config.block - build.bytes
-            if budget <= 0:
-                more = True
+        self._take_notices(now)
+        due = [family for family in self._families.values() if family.due <= now]
+        turn = Turn(build, self._config.block, now, self._complain, last=self._context.once)
+        more, touched = False, []
+        for _ in range(RESTLESS):
+            looked = self._look(due, now)
+            touched += looked
+            more = self._read(looked, turn)
+            due = [family for family in looked if family.stale]
+            if more or not due:
                 break
-            more = self._look(family, build, budget, now) or more
-        if more:
-            # The next round begins with those that had no turn.
-            self._rotate_turns()
-        clocked = False
+        for family in dict.fromkeys(touched):
+            family.bury(build)
         if not len(build) and not self._context.once:
-            clocked = any(family.flush_quiet(build, now) for family in self._families.values())
-        self._context.metrics.bytes_read += build.bytes
-        self._context.metrics.lost_bytes = sum(family.lost for family in self._families.values())
-        return build.build(clock, clocked=clocked), more
+            any(flush_quiet(family, build, now) for family in list(self._partial.values()))
+        self._context.metrics.bytes_read += self._config.block - turn.budget
+        return build.build(clock), more
 
-    def _look(self, family: Family, build: Builder, budget: int, now: float) -> bool:
-        more = False
-        try:
-            for _ in range(LOOKS):
-                for tracked in family.look(self._adopt, from_end=self._from_end(family)):
-                    build.touch(tracked) if tracked.lost else self._state.forget_files([tracked.file_id])
-                more = family.read(build, budget, now)
-                if not family.stale:
-                    break
-        except OSError as error:
-            self._complain(family.base, error)
-            return False
-        self._complained.discard(family.base)
-        return more
-
-    def _rotate_turns(self) -> None:
-        first = next(iter(self._families), None)
-        if first is not None:
-            self._families[first] = self._families.pop(first)
-
-    def _adopt(self, new: list[Tracked]) -> None:
-        if new:
-            sql, values = save_progress(tracked.progress() for tracked in new)
-            with self._state.transaction() as db:
-                db.executemany(sql, values)
-
-    def _from_end(self, family: Family) -> bool:
-        if self._config.start == "end":
-            return not family.files
-        if self._start_s:
-            return os.stat(family.base).st_mtime < self._start_s
+    def _read(self, families: list[Family], turn: Turn) -> bool:
+        for family in families:
+            self._refused.clear()
+            if read(family, turn):
+                # The next round begins with those that had no turn.
+                self._families[family.base] = self._families.pop(family.base)
+                return True
+            self._wait_for(family, turn.now)
+            if family.unfinished():
+                self._partial[family.base] = family
+            else:
+                self._partial.pop(family.base, None)
+            if self._complained:
+                self._complained -= {tracked.path for tracked in family.files} - self._refused
         return False
+
+    def _look(self, due: list[Family], now: float) -> list[Family]:
+        """The families of `due` in which something may be read, as they stand on the disk now."""
+        looked: list[Family] = []
+        new: list[Tracked] = []
+        for family in due:
+            try:
+                if family.quiet(now):
+                    self._wait_for(family, now)
+                    continue
+                new += family.look()
+                looked.append(family)
+            except OSError as error:
+                self._complain(family.base, error)
+                self._wait_for(family, now)
+        if not self._adopt(new):
+            return []
+        for family in looked:
+            family.accept()
+            self._context.metrics.lost_bytes += family.lost
+            family.lost = 0
+        return looked
+
+    def _wait_for(self, family: Family, now: float) -> None:
+        quiet_for = (now - family.grew_at) / QUIET_S
+        family.due = now + self._config.poll_s * min(max(1.0, quiet_for), LONGEST_POLL)
+        if quiet_for < 1.0 and self._watch and self._watch.resting:
+            family.due = now
+
+    def _take_notices(self, now: float) -> None:
+        if self._watch is None:
+            return
+        for path in self._watch.take(now):
+            family = self._families.get(path) or self._families.get(base_name(path))
+            if family is not None:
+                family.due = now
+            else:
+                self._discovery.soon(now)
+
+    def _adopt(self, new: list[Tracked]) -> bool:
+        """Stores files seen for the first time before anything of them is read: their id has to survive."""
+        if not new:
+            return True
+        sql, values = save_progress(tracked.progress() for tracked in new)
+        try:
+            with self._context.state.transaction() as db:
+                db.executemany(sql, values)
+        except sqlite3.OperationalError as error:
+            self._say_once(str(self._context.state.path), "new files wait, tried again", str(error))
+            return False
+        self._complained.discard(str(self._context.state.path))
+        return True
 
     def _origin(self, tracked: Tracked) -> Origin:
         return Origin(tracked.file_id, tracked.family, self._config.dataset, self._config.timezone)
 
     def _complain(self, path: str, error: OSError) -> None:
-        if path in self._complained:
-            return
-        self._complained.add(path)
+        self._refused.add(path)
         remedy = ""
         if isinstance(error, PermissionError):
-            remedy = f"allow it with: setfacl -m u:{os.geteuid()}:r {path}"
-        log.say("error", "cannot be read, tried again", path=path, reason=error.strerror or str(error), remedy=remedy)
+            remedy = f"allow it with: setfacl -m u:{os.geteuid()}:r{'x' if os.path.isdir(path) else ''} {path}"
+        self._say_once(path, "cannot be read, tried again", error.strerror or str(error), remedy)
+
+    def _say_once(self, path: str, what: str, reason: str, remedy: str = "") -> None:
+        if path not in self._complained:
+            self._complained.add(path)
+            log.say("error", what, path=path, reason=reason, remedy=remedy)
 
     # ── which files ───────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _start(self) -> None:
+        """Takes up the files of an earlier run, and those that stand there now."""
+        known: dict[str, list[Progress]] = {}
+        for progress in self._context.state.files().values():
+            if self._discovery.covers(progress.family):
+                known.setdefault(progress.family, []).append(progress)
+        for base, files in known.items():
+            self._follow(base).knows(files)
+        self._discover(first=True)
+        if not self._families:
+            log.say("warning", "no file matches yet, waiting for one", paths=", ".join(self._config.paths))
+        # Before an intent is repeated, files must be known under the names that they have now.
+        self._look(list(self._families.values()), self._clock.monotonic())
+
     def _discover(self, first: bool = False) -> None:
         now = self._clock.monotonic()
-        if now - self._last_discovery < DISCOVER_EVERY_S:
+        if not self._discovery.due(now) and not first:
             return
-        self._last_discovery = now
-        for path in self._matches():
-            if path not in self._families:
-                self._families[path] = self._start_family(path)
-        if self._watch:
-            self._watch.follow({Path(pattern).parent for pattern in self._config.paths if not _magic(pattern)})
-            self._watch.follow({Path(path).parent for path in self._families})
-        if first and not self._families:
-            log.say("warning", "no file matches yet, waiting for one", paths=", ".join(self._config.paths))
+        began = time.perf_counter()
+        self._handles.close_idle(now)
+        for path, error in self._discovery.refused():
+            self._complain(path, error)
+        new = self._discovery.bases(self._families.__contains__)
+        if new:
+            self._take_up(new, first)
+        if self._watch and (new or first or self._watch.rest_over(now)):
+            self._watch.follow({os.path.dirname(base) for base in self._families} | set(self._discovery.folders))
+        self._discovery.took(now, time.perf_counter() - began)
 
-    def _matches(self) -> list[str]:
-        patterns = [os.path.abspath(pattern) for pattern in self._config.paths]
-        found = {path for pattern in patterns for path in glob.glob(pattern, recursive=True)}
-        live = (path for path in found if not is_sibling(path, patterns) and os.path.isfile(path))
-        return sorted(path for path in live if not any(fnmatch(path, skip) for skip in self._config.exclude))
+    def _take_up(self, bases: list[str], first: bool) -> None:
+        owners = {tracked.node: (tracked, family) for family in self._families.values() for tracked in family.files}
+        taken: set[tuple[int, int]] = set()
+        for base in bases:
+            seen = look_at(base)
+            if seen is not None and (seen.node in taken or self._is_moved(base, owners.get(seen.node))):
+                continue
+            family = self._follow(base)
+            if first or self._skip_before != float("inf"):
+                # What appears while we follow began while we follow.
+                family.skip_before = self._skip_before
+            if seen is not None:
+                taken.add(seen.node)
 
-    def _start_family(self, base: str) -> Family:
-        config = self._config
-        family = Family(base, Limits(int(config.max_line), int(config.block), config.flush_after_s))
-        known = [progress for progress in self._known.values() if progress.family == base]
-        try:
-            missing = family.restore(known)
-        except OSError as error:
-            self._complain(base, error)
-            missing = []
-        self._state.forget_files(progress.file_id for progress in missing)
-        log.say("info", "following", path=base, files=max(1, len(family.files)))
+    def _is_moved(self, path: str, owner: tuple[Tracked, Family] | None) -> bool:
+        """Whether a path leads to a file that is followed already: another name of it, or where a rotation put it."""
+        if owner is None:
+            return False
+        tracked, family = owner
+        place = look_at(tracked.path)
+        if place is not None and place.node == tracked.node and not tracked.away and tracked.claim is None:
+            return True
+        if tracked.handle is None and not tracked.open(path):
+            return False
+        if tracked.unread:
+            self._handles.used(tracked)
+        tracked.path, tracked.away = path, False
+        family.stale = True
+        return True
+
+    def _follow(self, base: str) -> Family:
+        family = self._families[base] = Family(base, self._limits, self._folders, self._handles)
+        family.grew_at = self._clock.monotonic()
+        log.say("info", "following", path=base)
         return family
 
     # ── special runs ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _repeat_intent(self) -> Iterator[Batch]:
         """Cuts the batch that a crash left between intent and commit exactly as it was cut then."""
-        intent = self._state.intent()
+        intent = self._context.state.intent()
         if intent is None:
             return
         stops = {file_id: stop for file_id, _, stop in intent["ranges"]}
         build = Builder(self._origin)
         for family in self._families.values():
-            for tracked in family.files:
-                tracked.limit = stops.get(tracked.file_id, tracked.offset)
-            while family.read(build, 1 << 30, self._clock.monotonic()):
-                pass
-            for tracked in family.files:
-                if tracked.buffer and tracked.file_id in stops:
-                    reason = f"no newline came for {self._config.flush_after_s:g} s"
-                    build.add_unfinished([tracked], tracked.buffer, reason)
-                    tracked.advance(tracked.read_at)
-                    tracked.continues = True
-                tracked.limit = None
-        yield build.build(intent["clock"], final=True, clocked=True)
-
-    def _stop_at_present_sizes(self) -> None:
-        for family in self._families.values():
-            family.look(self._adopt, from_end=self._from_end(family))
-            for tracked in family.files:
-                tracked.limit = tracked.size
+            read_again(family, stops, Turn(build, 1 << 40, self._clock.monotonic(), self._complain))
+        build.clocked = True
+        yield build.build(intent["clock"], final=True)
 
     def _say_unfinished(self) -> None:
         for family in self._families.values():
             if count := family.unfinished():
                 log.say("warning", "the last line has no end yet and was left alone", path=family.base, bytes=count)
 
-    def status(self) -> list[dict[str, Any]]:
+    def status(self) -> list[dict[str, object]]:
         """Per file: path, size, how far it is read, lag and lost bytes."""
         return [
             {
@@ -264,11 +335,7 @@ class Tail:
                 "size": sum(tracked.size for tracked in family.files),
                 "read": sum(tracked.offset for tracked in family.files),
                 "lag_bytes": family.lag(),
-                "lost_bytes": family.lost,
+                "lost_bytes": sum(tracked.lost for tracked in family.files),
             }
-            for family in self._families.values()
+            for family in list(self._families.values())
         ]
-
-
-def _magic(pattern: str) -> bool:
-    return glob.has_magic(str(Path(pattern).parent))

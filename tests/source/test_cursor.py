@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.source.cursor import Change, change, cut_lines, is_sibling, reading_order, stitches
+from shipper.source.cursor import Change, change, is_sibling, reading_order
+from shipper.source.lines import cut_lines, stitches
 
 
 @pytest.mark.parametrize(
