@@ -219,9 +219,9 @@ class Redactor:
         if not edges:
             return record
         texts = (batch.lines[row].decode("utf-8", "replace"), str(record.get("message", "")))
-        halves = {found.group() for edge in edges for text in texts if (found := edge.search(text))}
-        for half in sorted(halves, key=len, reverse=True):
-            record = _replaced(record, half, self._secrets.placeholder("cut", half))
+        halves = {(edge, found.group()) for edge in edges for text in texts if (found := edge.search(text))}
+        for edge, half in sorted(halves, key=lambda found: -len(found[1])):
+            record = _replaced(record, half, self._secrets.placeholder("cut", half), first=edge is _LEADING)
             self._metrics.redactions += 1
         return record
 
@@ -281,11 +281,13 @@ def _texts(value: Any) -> Iterator[str]:
             stack += entry
 
 
-def _replaced(value: Any, old: str, new: str) -> Any:
+def _replaced(value: Any, old: str, new: str, *, first: bool) -> Any:
+    """Only the first or the last occurrence: the words may stand again where they end a private key."""
     if isinstance(value, str):
-        return value.replace(old, new)
+        return value.replace(old, new, 1) if first else new.join(value.rsplit(old, 1))
     if isinstance(value, dict):
-        return {_replaced(key, old, new): _replaced(entry, old, new) for key, entry in value.items()}
+        pairs = ((key, entry) for key, entry in value.items())
+        return {_replaced(key, old, new, first=first): _replaced(entry, old, new, first=first) for key, entry in pairs}
     if isinstance(value, list):
-        return [_replaced(entry, old, new) for entry in value]
+        return [_replaced(entry, old, new, first=first) for entry in value]
     return value

@@ -239,6 +239,15 @@ def test_a_secret_that_a_cut_parted_from_its_words_is_struck(words):
     )
 
 
+def test_a_private_key_cut_in_its_first_words_leaves_nothing():
+    """Those words stand in its last line too, which has to stay recognisable."""
+    kind = "ENCRYPTED PRI" + "VATE KEY-----"
+    lines = [expand(f"{{b64:64}}{'{}' * row}") for row in range(6)]
+    text = "\\n".join([kind[4:], *lines, f"-----END {kind}"])
+    out = cut(f"{text} it was", "continued: goes on")
+    assert [line for line in lines if line in out] == []
+
+
 def test_a_piece_that_is_said_to_be_cut_and_continued_is_struck_at_both_ends():
     """Also right after a restart, when the row before it is not known any more."""
     struck_out = cut("half-a-token it was a-half-token", "cut, continued: too long")
