@@ -1,6 +1,8 @@
 """Any time that a record may carry → RFC 3339 in UTC with `Z`, as precise as it was written (to the microsecond)."""
 
 import re
+from collections import deque
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -105,10 +107,45 @@ _UNITS = ((1e11, 1_000_000, 1), (1e14, 1_000, 1), (1e17, 1, 1), (1e20, 1, 1_000)
 """Numbers below the limit become microseconds by a factor and a divisor."""
 
 
-def parse(text: str) -> bool:
-    """True when `text`, whose signs are in their places, is a date that exists."""
+def is_canonical(raw: Any, low: str, high: str) -> bool:
+    """True when `raw` is in canonical form (to the second or the millisecond), exists, and lies within bounds."""
+    return (
+        type(raw) is str
+        and raw[4:17:3] == "--T::"
+        and raw[19::4] in (".Z", "Z")
+        and low <= raw <= high
+        and _exist((raw,))
+    )
+
+
+def all_canonical(times: Sequence[Any], low: str, high: str) -> bool:
+    """True when each is the canonical form of a time within bounds; False also when that can't be told quickly.
+
+    The times stand below one another in one text: a column of it tells one sign of all of them.
+    """
     try:
-        datetime.fromisoformat(text)
+        width = len(times[0]) if times else 0
+        text = "".join(times)
+        if not 20 <= width <= 27 or width == 21 or set(map(len, times)) != {width}:
+            return not times
+        count = len(times)
+        for place, sign in _SIGNS if width > 20 else _SIGNS[:-1]:
+            if text[place::width] != sign * count:
+                return False
+        if text[width - 1 :: width] != "Z" * count or not low <= min(times) <= max(times) <= high:
+            return False
+    except TypeError:
+        return False
+    return _exist(times)
+
+
+def _exist(times: Sequence[str]) -> bool:
+    """True when texts, whose signs are in their places, are dates that exist."""
+    try:
+        deque(map(datetime.fromisoformat, times), maxlen=0)
     except ValueError:
         return False
     return True
+
+
+_SIGNS = ((4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":"), (19, "."))

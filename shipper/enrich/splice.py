@@ -5,6 +5,7 @@ two). A *plan* is made once for each sequence of keys that rows come with, and h
 handful of flat, known fields. Every row that is anything else is rendered exactly.
 """
 
+import contextlib
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from operator import itemgetter
@@ -142,9 +143,11 @@ class Splicer:
         if added is None:
             assert batch.derive is not None, "no enrich stage has seen this batch"
             added = batch.added[row] = batch.derive(batch, row)
-        if 13 in line or not doc.keys().isdisjoint(added):
-            return self._exact(batch, (row,))[0]
-        return line[:-1] + b"," + orjson.dumps(added)[1:]
+        if 13 not in line and doc.keys().isdisjoint(added):
+            # What orjson refuses is rare, and for `exact` to say.
+            with contextlib.suppress(TypeError):
+                return line[:-1] + b"," + orjson.dumps(added)[1:]
+        return self._exact(batch, (row,))[0]
 
     def _plan(self, doc: Doc) -> Plan | None:
         keys = tuple(doc)

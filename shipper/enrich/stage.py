@@ -6,6 +6,7 @@ original of that name stays beside it as `NAME_original`.
 
 from collections.abc import Callable
 from functools import lru_cache, partial
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -64,28 +65,21 @@ class Enrich:
     def _set_times(self, batch: Batch) -> None:
         low, high = self._bounds(batch.clock)
         times: list[str] = []
-        append, parse = times.append, date.parse
         for span in batch.spans:
             file_id = span.origin.file_id
             last = self._last.get(file_id) or (batch.progress[file_id].time if file_id in batch.progress else "")
-            row = span.start
-            for doc in batch.docs[span.start : span.stop]:
-                raw = doc.get("@timestamp") or doc.get("timestamp")
-                # The canonical form goes through as it is: the slices see that every sign is in its place, `parse`
-                # that it is a date, the bounds that it can be true.
-                if (
-                    type(raw) is str
-                    and raw[4:17:3] == "--T::"
-                    and raw[19::4] in (".Z", "Z")
-                    and low <= raw <= high
-                    and parse(raw)
-                ):
-                    last = raw
-                else:
-                    last = self._slow_time(batch, row, last, low, high)
-                append(last)
-                row += 1
-            self._last[file_id] = last
+            rows = range(span.start, span.stop)
+            own: list[Any] = [
+                doc.get("@timestamp") or doc.get("timestamp") for doc in batch.docs[span.start : span.stop]
+            ]
+            odd = sorted(batch.odd.keys() & rows) if batch.odd else []
+            whole = [raw for row, raw in zip(rows, own, strict=True) if row not in batch.odd] if odd else own
+            for row in odd if date.all_canonical(whole, low, high) else rows:
+                place = row - span.start
+                if not date.is_canonical(own[place], low, high):
+                    own[place] = self._slow_time(batch, row, own[place - 1] if place else last, low, high)
+            times += own
+            self._last[file_id] = own[-1]
         batch.times = times
 
     def _slow_time(self, batch: Batch, row: int, last: str, low: str, high: str) -> str:

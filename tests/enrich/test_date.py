@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.enrich.date import canonical, leading_time
+from shipper.enrich.date import all_canonical, canonical, is_canonical, leading_time
 from shipper.enrich.stage import Config, Enrich
 from tests.decode.batches import CLOCK, FILE, batch_of
 from tests.enrich.enriched import enriched
@@ -156,3 +156,41 @@ def test_the_clock_is_the_batchs():
     """`event.ingested` is when the batch was read."""
     assert enriched(b"{}").record(0)["event.ingested"] == "2026-11-23T10:00:00.000Z"
     assert enriched(b"{}", clock=CLOCK + 1).record(0)["event.ingested"] == "2026-11-23T10:00:01.000Z"
+
+
+LOW, HIGH = "2015-01-01T00:00:00", "2026-01-01T00:00:00~"
+PIECES = st.sampled_from(["2025-10-01T05:08:03", "2025-02-29T05:08:03", "2025-W10-1T05:08:03", "2014-12-31T23:59:59"])
+TIMES = st.builds(
+    "".join,
+    st.tuples(PIECES, st.sampled_from(["", ".", ".5", ".25", ".250", ".123456", ",250", ".2é0"]), st.sampled_from(["Z", "z", "", "+00"])),
+)  # fmt: skip
+
+
+@given(st.lists(TIMES | st.none() | st.integers() | st.text("0123456789-T:.Z", max_size=28), max_size=4), st.booleans())
+def test_times_that_pass_together_pass_alone(times, alike):
+    """What goes through unread is what reading it would give."""
+    times = times[:1] * len(times) if alike else times
+    if all_canonical(times, LOW, HIGH):
+        assert times == [canonical(raw, "Europe/Berlin") for raw in times]
+        assert all(LOW <= raw <= HIGH for raw in times)
+    for raw in times:
+        assert not is_canonical(raw, LOW, HIGH) or all_canonical([raw], LOW, HIGH)
+
+
+@pytest.mark.parametrize(
+    "spoilt", ["2025-02-29T05:08:03.250Z", "2027-10-01T05:08:03.250Z", "2025-10-01T05:08:03Z", 5, None]
+)
+def test_one_time_spoils_them_all(spoilt):
+    """Wherever it stands; a whole list that is right passes."""
+    good = "2025-10-01T05:08:03.250Z"
+    assert all_canonical([good] * 3, LOW, HIGH)
+    for place in range(3):
+        assert not all_canonical([good] * place + [spoilt] + [good] * (2 - place), LOW, HIGH)
+
+
+def test_each_row_of_a_mixed_batch_has_its_time():
+    """Also behind a row whose time is not its own."""
+    lines = [b'{"timestamp":"2025-10-01T05:08:0%dZ"}' % second for second in range(3)]
+    batch = enriched(lines[0], b'{"a":1}', b"[x", lines[1], b'{"timestamp":"2025-10-01T07:08:02+02:00"}', lines[2])
+    stamps = ["2025-10-01T05:08:00Z"] * 3 + ["2025-10-01T05:08:01Z"] + ["2025-10-01T05:08:02Z"] * 2
+    assert (batch.times, batch.untimed) == (stamps, {1, 2})

@@ -88,6 +88,37 @@ def test_everything_else_gives_the_same_too(other):
     assert fast == slow
 
 
+def test_equal_values_of_other_fields_are_not_taken_for_one_another():
+    """Two shapes of records, the same values; as many keys, other keys."""
+    start = b'{"timestamp":"2025-10-01T05:08:03Z","level":"INFO",'
+    fast, slow, left = both(*(start + b'"%s":"x"}' % key for key in (b"logger", b"module", b"function", b"logger")))
+    assert fast == slow
+    assert left == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"timestamp":"2025-10-01T05:08:03Z","level":"INFO","logger":"x","exc_info":"ValueError: no"}',
+        b'{"timestamp":"2025-10-01 05:08:03","message":"naive, with less"}',
+    ],
+)
+def test_a_row_without_a_plan_keeps_its_bytes(line):
+    """What `derive` gives it stands behind them."""
+    fast, slow, left = both(line)
+    assert fast == slow
+    assert left == []
+
+
+def test_what_was_derived_already_is_used():
+    """Once, by whoever looked at the record first."""
+    batch = enriched(BACKEND % b"x", BACKEND % b"y")
+    batch.derive = None
+    batch.added[1] = {"event.kind": "known"}
+    out = Splicer(CONFIG, render_exactly)(batch, range(2))
+    assert orjson.loads(out[1]) == {**batch.docs[1], "event.kind": "known"}
+
+
 VALUES = st.one_of(
     st.none(),
     st.booleans(),

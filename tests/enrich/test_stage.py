@@ -119,7 +119,7 @@ VALUES = st.recursive(
     st.none()
     | st.booleans()
     | st.floats()
-    | st.integers()
+    | st.integers(-(2**63), 2**64 - 1)
     | st.text(max_size=8)
     | st.just("GET /a?b 200 from 1.2.3.4"),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES | st.just("exc_type"), inner, max_size=3),
