@@ -52,7 +52,9 @@ def test_a_doubled_dollar_stands_for_itself(write):
 
 def test_a_component_is_there_when_its_condition_holds(write):
     """`when_set` and `unless_set` are the only conditionals, and what is left out needs no environment."""
-    path = write(GOOD + "  - {type: console, when_set: SHOW}\nnotify:\n  - {type: apprise, urls: ['${U}'], when_set: U}\n")
+    path = write(
+        GOOD + "  - {type: console, when_set: SHOW}\nnotify:\n  - {type: apprise, urls: ['${U}'], when_set: U}\n"
+    )
     kinds = [len(build.plan(path, env).parts["sinks"]) for env in ({}, {"SHOW": "1"}, {"SHOW": ""})]
     assert kinds == [1, 2, 1]
 
