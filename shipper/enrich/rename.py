@@ -14,19 +14,20 @@ _MISSING = object()
 Convert = Callable[[Any], Any]
 
 
-def from_fields(doc: Doc) -> Doc:
-    """ECS names for what a record has under other names."""
+def from_fields(doc: Doc, has: Callable[[str], bool] | None = None) -> Doc:
+    """ECS names for what a record has under other names. `has`: its `presence`, where that is known."""
     found: dict[str, tuple[int, Any]] = {}
     for key, raw in doc.items():
-        if key in _FLAT:
-            name, rank, convert = _FLAT[key]
+        flat = _FLAT.get(key)
+        if flat is not None:
+            name, rank, convert = flat
             known = convert(raw)
             if known is not None and (name not in found or rank < found[name][0]):
                 found[name] = (rank, known)
         if type(raw) is dict and key in _NESTED:
             _look_inside(doc, key, found)
-    has = presence(doc)
-    added = {name: known for name, (_, known) in found.items() if not has(name)}
+    has = has or presence(doc)
+    added = {name: entry[1] for name, entry in found.items() if not has(name)}
     if "url.path" in added:
         _split_url(added, has("url.query"))
     return added
@@ -34,7 +35,7 @@ def from_fields(doc: Doc) -> Doc:
 
 def presence(doc: Doc) -> Callable[[str], bool]:
     """Says whether a record has a field, flat or nested; the short way when nothing in it is nested."""
-    if any(type(raw) is dict for raw in doc.values()):
+    if dict in map(type, doc.values()):
         return lambda name: value(doc, name, _MISSING) is not _MISSING
     return doc.__contains__
 

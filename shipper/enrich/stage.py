@@ -108,7 +108,7 @@ def derive(config: Config, batch: Batch, row: int) -> Doc:
     """All that is added to one row: flat ECS names. A pure function of the row, its batch's clock and its place."""
     doc, origin = batch.docs[row], batch.origin(row)
     has, text = presence(doc), is_text(batch, row)
-    added = from_fields(doc)
+    added = from_fields(doc, has)
     _add_told(doc, added, has, text)
     _add_error(doc, added, has)
     if text and "error.stack_trace" in doc:
