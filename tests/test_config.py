@@ -104,7 +104,7 @@ def test_names_what_is_no_pipeline(write, text, expected):
 
 def test_a_pipeline_that_is_not_there_is_wrong_usage():
     """With the path."""
-    with pytest.raises(UsageError, match="nowhere.yml: cannot be read"):
+    with pytest.raises(UsageError, match=r"nowhere\.yml: cannot be read"):
         read_document(Path("nowhere.yml"))
 
 
