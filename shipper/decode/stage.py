@@ -123,8 +123,11 @@ class _Rows:
         self._docs.append(parsed.doc)
         self._extend(origin)
 
-    def add_group(self, group: Group) -> None:
-        """Adds the lines of a group as one row."""
+    def add_group(self, group: Group, last: int | None = None) -> None:
+        """Adds the lines of a group as one row; `last` is a row of the batch that goes over a rotation and ends it."""
+        if last is not None:
+            (file_id, _, stop), *others = self.batch.stitched[last]
+            self._stitched[len(self._lines)] = ((file_id, group.offset, stop), *others)
         line, parsed = group.finish()
         self.add(line, group.offset, parsed, group.origin)
 
@@ -180,6 +183,9 @@ def _take(rows: _Rows, row: int, origin: Origin, opened: dict[str, Group]) -> No
     batch, group = rows.batch, opened.get(origin.file_id)
     line = batch.lines[row]
     if row in batch.odd or row in batch.stitched:
+        if row not in batch.odd and _ends(rows, row, group):
+            del opened[origin.file_id]
+            return
         _close(rows, opened, origin.file_id)
         rows.add_alone(row, _piece(rows, row), origin)
         return
@@ -192,6 +198,18 @@ def _take(rows: _Rows, row: int, origin: Origin, opened: dict[str, Group]) -> No
         rows.add_alone(row, parsed, origin)
     elif line.strip():
         opened[origin.file_id] = Group(line, batch.offsets[row], origin)
+
+
+def _ends(rows: _Rows, row: int, group: Group | None) -> bool:
+    """Adds a stitched row to the open group if it belongs there. What follows stands in another file: it is closed."""
+    line = rows.batch.lines[row]
+    if group is None or NUL in line or not group.belongs(line) or group.is_full(line):
+        return False
+    if rows.read(row) is not None and not group.is_source(line):
+        return False
+    group.add(line)
+    rows.add_group(group, row)
+    return True
 
 
 def _continues(rows: _Rows, row: int, origin: Origin, opened: dict[str, Group]) -> bool:

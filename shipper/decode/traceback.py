@@ -32,6 +32,11 @@ _RAISED = re.compile(rb"([A-Za-z_][\w.<>]*)(?::(?: .*)?)?")
 _FIELD_PATH = re.compile(rb"[\w.\[\]-]+")
 _PEM_BODY = re.compile(rb"[\w+/=:,. -]*")
 _PEM_BEGIN, _PEM_END = b"-----BEGIN ", b"-----END "
+# A line of a key whose beginning stands in the file before, or was stored already. A digest in hex is none.
+_BARE_BODY = re.compile(rb"(?=[0-9A-Fa-f]*[G-Zg-z+/])[A-Za-z0-9+/]{16,}={0,2}")
+_BARE_REST = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
+_FULL_LINE = 60
+"""Bytes that every line of a key has at least, but the last one."""
 _BLANKS = b" \t\r"
 _TREE = b" \t|+-"
 """What stands before the text of an exception group's lines."""
@@ -51,6 +56,7 @@ class Group:
     """Consecutive lines of one file that make one record."""
 
     __slots__ = (
+        "_bare",
         "_header",
         "_pem",
         "_raised",
@@ -76,6 +82,7 @@ class Group:
         self._header = 0
         self._step = Step.TEXT
         self._pem = _opens_pem(line)
+        self._bare = _BARE_BODY.fullmatch(line.strip(_BLANKS)) is not None
         if is_header(line):
             self._start_trace(line, 0)
 
@@ -88,6 +95,7 @@ class Group:
         bare = line.strip(_BLANKS)
         step = self._after(line, bare) or self._step
         self._pem = _opens_pem(line) or (self._pem and _is_pem_body(bare))
+        self._bare = self._bare and _PEM_END not in bare
         if step is Step.FRAMES and is_header(line):
             self._start_trace(line, len(self.lines))
         else:
@@ -139,6 +147,8 @@ class Group:
         """The step that `line` makes, None when it belongs to another group."""
         if self._pem and (_PEM_END in bare or _is_pem_body(bare)):
             return self._step
+        if self._bare and (bare.startswith(_PEM_END) or self._goes_on_bare(bare)):
+            return self._step
         inside_group = self._trace is not None and bare.startswith(b"|")
         if is_header(line) and not inside_group:
             return Step.FRAMES if self._may_precede_header() else None
@@ -147,6 +157,12 @@ class Group:
         if line[:1] in (b" ", b"\t"):
             return Step.RAISED if self._step is Step.GAP else self._step
         return self._after_unindented(bare)
+
+    def _goes_on_bare(self, bare: bytes) -> bool:
+        """True for more of a key without its beginning: lines as long as the first one, then a shorter one."""
+        width = len(self.lines[0].strip(_BLANKS))
+        whole = _FULL_LINE <= width == len(self.lines[-1].strip(_BLANKS))
+        return whole and len(bare) <= width and _BARE_REST.fullmatch(bare) is not None
 
     def _after_blank(self) -> Step | None:
         if self._step is Step.RAISED:

@@ -90,13 +90,22 @@ def test_files_do_not_mix():
     assert rest.lines == [b"\n".join(TRACE), JSON]
 
 
-def test_a_stitched_row_stays_by_itself():
-    """Its bytes stand in two files, so nothing may be held back or joined to it."""
-    batch = batch_of([b"text", b"  sti", JSON, b"  more"], final=False)
-    ranges = (("a", 5, 8), ("b", 0, 3))
-    batch.stitched[1] = ranges
+def stitched(*lines: bytes):
+    """The second line goes over a rotation."""
+    batch = batch_of(lines, final=False)
+    batch.stitched[1] = (("a", 5, 8), ("b", 0, 3))
     batch = Decode()(batch)
-    assert (batch.lines, batch.stitched) == ([b"text", b"  sti", JSON], {1: ranges})
+    return batch.lines, batch.stitched
+
+
+def test_a_stitched_row_ends_the_record_it_belongs_to():
+    """The record covers both ranges; what follows stands in another file."""
+    assert stitched(b"text", b"  sti", JSON, b"  more") == ([b"text\n  sti", JSON], {0: (("a", 0, 8), ("b", 0, 3))})
+
+
+def test_a_stitched_row_that_belongs_to_none_stays_by_itself():
+    """Its bytes stand in two files, so it is not held back."""
+    assert stitched(b"text", b"sti", JSON) == ([b"text", b"sti", JSON], {1: (("a", 5, 8), ("b", 0, 3))})
 
 
 def test_rows_without_a_reason_are_not_counted_as_unparsed():

@@ -149,6 +149,21 @@ def test_a_key_without_end_stops_at_text_that_is_none_of_it():
     assert rows(PEM[0], PEM[3], b"user 'bob' (x) logged in") == [joined([PEM[0], PEM[3]]), b"user 'bob' (x) logged in"]
 
 
+KEY = [b"aB3/" * 16, b"xY+z" * 16, b"Zz09" * 8 + b"Q==", b"-----END RSA PRI" + b"VATE KEY----- it was"]
+
+
+@pytest.mark.parametrize("lines", [KEY, KEY[1:], KEY[2:]])
+def test_a_key_whose_beginning_is_not_there_is_one_row(lines):
+    """A rotation cut it off, or a quiet time: only together can it be told for what it is."""
+    assert rows(b"before", *lines, b"after") == [b"before", joined(lines), b"after"]
+
+
+@pytest.mark.parametrize("word", [b"0123456789abcdef" * 4, b"Starting", b"Authentication/Failed"])
+def test_lines_of_one_word_stay_rows_of_their_own(word):
+    """Digests in hex, and words."""
+    assert rows(word, word, b"done") == [word, word, b"done"]
+
+
 def test_a_traceback_that_never_ends_is_cut():
     """Memory stays bounded; the pieces say what they are."""
     batch = Decode()(batch_of([TRACE[0], *[TRACE[1]] * (2 * MAX_LINES), TRACE[4]]))
