@@ -39,10 +39,9 @@ class Plan(NamedTuple):
 
     few: Callable[[Doc], tuple[Any, ...]]
     rest: Callable[[Doc], tuple[Any, ...]]
-    """Message, user, line and duration (the time in place of one that is missing), then whatever is left."""
+    """User, line and duration (the time in place of one that is missing), then whatever is left."""
     known: dict[tuple[Any, ...], str]
     """Answers of `few`, all of them strings → what is added for them."""
-    message: bool
     user: bool
     line: bool
     duration: bool
@@ -58,12 +57,12 @@ def plan_of(keys: tuple[str, ...]) -> Plan | None:
     durations = [key for key in keys if key in DURATIONS_NS]
     if len(few) < 2 or len(durations) > 1 or "timestamp" not in keys or not all(map(_is_understood, keys)):
         return None
-    first = ("message", "user_id", "line", *(durations or [""]))
+    first = ("user_id", "line", *(durations or [""]))
     left = [key for key in keys if key not in few and key not in first]
     has = [key in keys for key in first]
     rest = [key if there else "timestamp" for key, there in zip(first, has, strict=True)]
-    factor = DURATIONS_NS.get(first[3], 1.0)
-    return Plan(itemgetter(*few), itemgetter(*rest, *left), {}, has[0], has[1], has[2], has[3], factor, few)
+    factor = DURATIONS_NS.get(first[2], 1.0)
+    return Plan(itemgetter(*few), itemgetter(*rest, *left), {}, has[0], has[1], has[2], factor, few)
 
 
 def _is_understood(key: str) -> bool:
@@ -101,29 +100,27 @@ class Splicer:
         plans, users, untimed = self._by_size, self._users, batch.untimed
         out: list[bytes] = []
         append = out.append
-        for row in rows:
+        for row, told in zip(rows, _told(docs, rows), strict=True):
             doc, line = docs[row], lines[row]
             if added[row] is not None or row in untimed:
                 append(self._with_derived(batch, row))
                 continue
             try:
-                ask_few, ask_rest, known, has_message, has_user, has_line, has_duration, factor, _ = plans[len(doc)]
+                ask_few, ask_rest, known, has_user, has_line, has_duration, factor, _ = plans[len(doc)]
                 few = known[ask_few(doc)]
-                message, user, at, took, *_ = ask_rest(doc)
+                user, at, took, *_ = ask_rest(doc)
             except (KeyError, TypeError):
                 plan = self._plan(doc)
                 if plan is None:
                     append(self._with_derived(batch, row))
                     continue
-                _, ask_rest, _, has_message, has_user, has_line, has_duration, factor, _ = plan
+                _, ask_rest, _, has_user, has_line, has_duration, factor, _ = plan
                 few = _few_of(plan, doc)
-                message, user, at, took, *_ = ask_rest(doc)
+                user, at, took, *_ = ask_rest(doc)
             if 13 in line:
                 append(self._exact(batch, (row,))[0])
                 continue
-            told = number = duration = ""
-            if has_message and type(message) is str and (found := from_message(message)):
-                told = _inner(found)
+            number = duration = ""
             user = (users[user] if type(user) is str and user in users else self._user_of(user)) if has_user else ""
             if has_line:
                 number = f',"log.origin.file.line":{at}' if type(at) is int else _inner(from_fields({"line": at}))
@@ -179,6 +176,13 @@ class Splicer:
             "event.ingested": iso(batch.clock),
         }
         return f'{_inner(names)},"event.id":"{origin.file_id}-'
+
+
+def _told(docs: list[Doc], rows: Sequence[int]) -> list[str]:
+    """What the messages tell. All at once: between other work each would take half as long again."""
+    messages = [docs[row].get("message") for row in rows]
+    found = [from_message(message) if type(message) is str else None for message in messages]
+    return [_inner(fields) if fields else "" for fields in found]
 
 
 def _few_of(plan: Plan, doc: Doc) -> str:
