@@ -11,7 +11,7 @@ import os
 import re
 import secrets as chance
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol
@@ -55,9 +55,11 @@ class Secrets(Protocol):
 
     def hits(self, block: bytes) -> list[int]: ...
 
-    def worth_a_look(self, texts: Iterable[str]) -> bool: ...
+    def worth_a_look(self, value: Any) -> bool: ...
 
     def strike(self, text: str, name: str = "") -> tuple[str, int]: ...
+
+    def strike_key(self, key: str) -> tuple[str, int]: ...
 
 
 def load_key(data: Path, env: Mapping[str, str]) -> bytes:
@@ -154,7 +156,7 @@ class Redactor:
 
     def value(self, value: Any) -> Any:
         """A value of any shape, keys included, with a placeholder for each secret; itself when it has none."""
-        return self._walk(value, "") if self._secrets.worth_a_look(_texts(value)) else value
+        return self._walk(value, "") if self._secrets.worth_a_look(value) else value
 
     def __call__(self, batch: Batch) -> Batch:
         """Fills `batch.out`, and strikes secrets out of `batch.alerts`."""
@@ -245,6 +247,11 @@ class Redactor:
         self._metrics.redactions += count
         return struck
 
+    def _struck_key(self, key: str) -> str:
+        struck, count = self._secrets.strike_key(key)
+        self._metrics.redactions += count
+        return struck
+
     def _walk(self, value: Any, name: str) -> Any:
         if isinstance(value, str):
             return self._struck(value, name)
@@ -261,24 +268,11 @@ class Redactor:
     def _object(self, record: Doc) -> Doc:
         struck: Doc = {}
         for key, value in record.items():
-            new = self._struck(key, "") if isinstance(key, str) else key
+            new = self._struck_key(key) if isinstance(key, str) else key
             while new in struck or (new != key and new in record):
                 new = f"{new}+"  # two keys that read the same once struck: no value is lost
             struck[new] = self._walk(value, key if isinstance(key, str) else str(key))
         return struck
-
-
-def _texts(value: Any) -> Iterator[str]:
-    stack = [value]
-    while stack:
-        entry = stack.pop()
-        if isinstance(entry, str):
-            yield entry
-        elif isinstance(entry, dict):
-            stack += [key for key in entry if isinstance(key, str)]
-            stack += entry.values()
-        elif isinstance(entry, list | tuple):
-            stack += entry
 
 
 def _replaced(value: Any, old: str, new: str, *, first: bool) -> Any:

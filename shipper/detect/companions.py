@@ -36,6 +36,15 @@ class Companions:
         """The rules that the literals of these numbers wake, by what else stands in the line."""
         assert self._database is not None, "nothing asks for more"
         there: set[int] = set()
-        self._database.scan(line, lambda text, *_: there.add(text))
-        asking = (each for number in numbers for each in self._asking[number])
-        return {rule for rule, clauses in asking if not any(map(there.isdisjoint, clauses))}
+        add = there.add
+        self._database.scan(line, lambda text, *_: add(text))
+        rules: set[int] = set()
+        if there:
+            for number in numbers:
+                for rule, clauses in self._asking[number]:
+                    for clause in clauses:
+                        if there.isdisjoint(clause):
+                            break
+                    else:
+                        rules.add(rule)
+        return rules

@@ -21,6 +21,9 @@ from shipper.errors import ShipperError
 FOLDED: tuple[bytes, ...] = tuple(char.encode() for char in "\u0130\u212a\u017f")
 """Letters beyond ASCII that lower-casing (`İ`, the Kelvin sign) or RE2's `(?i)` (`ſ`) makes equal to ASCII ones."""
 
+BYTES = rb"\\x[0-9a-f]{2}"
+"""A byte as Python writes it: it hides a piece of a secret."""
+
 ROUNDED = rb"\.9{12}"
 """A number that rounds up to a whole one."""
 
@@ -28,7 +31,7 @@ ROUNDED = rb"\.9{12}"
 EXPONENTS: tuple[bytes, ...] = tuple(rb"%de[-+]?[0-9]+\s*[,}\]\\]" % digit for digit in range(10))
 """The end of a number such as `4.01e2`, which does not read as it is written; or of a hexadecimal id."""
 
-EXACT: tuple[bytes, ...] = (*ESCAPES, *FOLDED, ROUNDED, *EXPONENTS)
+EXACT: tuple[bytes, ...] = (*ESCAPES, *FOLDED, BYTES, ROUNDED, *EXPONENTS)
 
 _EXPONENT = re.compile(rb"[:\[,](?:\s|\\[nrt])*-?[0-9][0-9.]*[eE][-+]?[0-9]+\s*[,}\]\\]")
 
@@ -78,7 +81,7 @@ class Prefilter:
         waiting: dict[int, set[int]] = {}
         for end, number in found:
             # Two back: a pattern's last character may be the newline behind the row.
-            row = bisect_right(starts, max(end - 2, 0)) - 1
+            row = bisect_right(starts, end - 2 if end > 1 else 0) - 1
             if number >= self._secrets_from:
                 hits.secrets.add(row)
             elif number >= self._exact_from:

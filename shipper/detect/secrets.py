@@ -6,17 +6,17 @@ The answer never depends on the prefilter: `patterns` only says which raw lines 
 import copy
 import hashlib
 import hmac
-import math
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
+from shipper.detect.find import Hit, search
 from shipper.detect.gitleaks import SecretRule, read_rules
+from shipper.detect.leaves import Leaf, leaves
 from shipper.detect.rule import Problem
 from shipper.detect.scan import Expressions, Keywords, refused
 from shipper.detect.unescape import encodable, readings
@@ -24,29 +24,13 @@ from shipper.model import Doc, Finding
 
 FINGERPRINT_LENGTH = 12
 """Hex digits."""
-LINE_LIMIT = 4096
-"""Bytes before and behind a match that an allowlist for lines is shown at most."""
+KEYS = 4096
+"""Keys of records that are remembered: most records have the same ones."""
 
 _PLACEHOLDER = re.compile(r"\[REDACTED:[\w.-]{1,80}:[0-9a-f]{12}\]")
+_HIDING = re.compile(rb"%[0-9a-fA-F]{2}|&(?:\#|[A-Za-z]{2,4};)|\\[ux]|\[REDACTED:")
+"""Escapes that hide a secret from `patterns`; JSON's own escape of a quote or a line end does not."""
 _NOT_IN_AN_ID = re.compile(r"[^\w.-]", re.ASCII)
-
-
-class Hit(NamedTuple):
-    """A secret in a text: characters `start` to `end` (excluded) hold it. `secret` is how it reads unescaped."""
-
-    rule: SecretRule
-    start: int
-    end: int
-    secret: str
-
-
-class Leaf(NamedTuple):
-    """A text in a record: a value, or a key (then `name` is empty). `name` is the key nearest to a value."""
-
-    path: tuple[str, ...]
-    name: str
-    text: str
-    is_key: bool
 
 
 class SecretRules:
@@ -66,7 +50,8 @@ class SecretRules:
         self._key = b""
         self._expressions = Expressions(self.patterns)
         self._keywords = Keywords(self.rules)
-        self._of_name = lru_cache(maxsize=4096)(self._keywords.rules_in)
+        self._of_name = lru_cache(maxsize=KEYS)(self._keywords.rules_in)
+        self._clean_keys: set[str] = set()
 
     def keyed(self, key: bytes) -> "SecretRules":
         """The same rules with the key that fingerprints are made with."""
@@ -87,26 +72,50 @@ class SecretRules:
         """Where any of `patterns` ends in a block, in bytes, ascending."""
         return self._expressions.ends(block)
 
-    def worth_a_look(self, texts: Iterable[str]) -> bool:
-        """False when none of these texts, in any reading, holds a keyword of any rule: then `find` finds nothing."""
-        joined = encodable("\n".join(texts))
-        return any(self._keywords.rules_in(_masked(reading.text)) for reading in readings(joined))
+    def worth_a_look(self, value: Any) -> bool:
+        """False when a record, or a value of any shape, holds no secret: none of `patterns` hits it as a raw line."""
+        try:
+            line = orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+        except TypeError:  # numbers and nesting beyond orjson
+            return True
+        return not line.isascii() or _HIDING.search(line) is not None or bool(self.hits(line))
 
     def find(self, text: str, name: str = "") -> list[Hit]:
         """The secrets of a text in order, none overlapping; `name` is the key that the text is the value of."""
-        hits = []
+        if _has_one_reading(text):
+            rules = self._keywords.rules_in(text)
+            hits = list(search(rules, text)) if rules else []
+        else:
+            hits = list(self._in_readings(text))
+        if name and text:
+            hits += self._named(encodable(name), text)
+        return _merged(hits) if len(hits) > 1 else hits
+
+    def find_in_key(self, key: str) -> list[Hit]:
+        """The secrets of a record's key."""
+        if key in self._clean_keys:
+            return []
+        hits = self.find(key)
+        if not hits and len(self._clean_keys) < KEYS:
+            self._clean_keys.add(key)
+        return hits
+
+    def _in_readings(self, text: str) -> Iterator[Hit]:
         for reading in readings(encodable(text)):
             shown = _masked(reading.text)
-            for hit in _search(self._keywords.rules_in(shown), shown):
+            for hit in search(self._keywords.rules_in(shown), shown):
                 start, end = reading.back(hit.start, hit.end)
-                hits.append(Hit(hit.rule, start, end, hit.secret))
-        if name and text:
-            hits += self._named(encodable(name), _masked(encodable(text)))
-        return _merged(hits) if len(hits) > 1 else hits
+                yield Hit(hit.rule, start, end, hit.secret)
 
     def strike(self, text: str, name: str = "") -> tuple[str, int]:
         """The text with a placeholder for each secret, and how many there were."""
-        hits = self.find(text, name)
+        return self._struck(text, self.find(text, name))
+
+    def strike_key(self, key: str) -> tuple[str, int]:
+        """A record's key with a placeholder for each secret, and how many there were."""
+        return self._struck(key, self.find_in_key(key))
+
+    def _struck(self, text: str, hits: Sequence[Hit]) -> tuple[str, int]:
         if not hits:
             return text, 0
         pieces, done = [], 0
@@ -117,16 +126,18 @@ class SecretRules:
 
     def findings(self, record: Doc, line: bytes, row: int) -> list[Finding]:
         """One finding for each secret of a record, at its first place; no field when only the raw line has it."""
-        texts = list(leaves(record))
+        worth = self.worth_a_look(record)
+        found = [(leaf, hit) for leaf in leaves(record) for hit in self._in_leaf(leaf)] if worth else []
         findings = []
-        if self.worth_a_look(text for leaf in texts for text in (leaf.name, leaf.text)):
-            first: dict[str, tuple[str, ...]] = {}
-            for leaf in texts:
-                for hit in self.find(leaf.text, leaf.name):
-                    mark = self.fingerprint(hit.secret)
-                    if first.setdefault(mark, leaf.path) == leaf.path:
-                        findings.append(self._finding(hit, row, mark, leaf))
+        first: dict[str, tuple[str, ...]] = {}
+        for leaf, hit in found:
+            mark = self.fingerprint(hit.secret)
+            if first.setdefault(mark, leaf.path) == leaf.path:
+                findings.append(self._finding(hit, row, mark, leaf))
         return findings or self._in_broken_line(line, row)
+
+    def _in_leaf(self, leaf: Leaf) -> list[Hit]:
+        return self.find_in_key(leaf.text) if leaf.is_key else self.find(leaf.text, leaf.name)
 
     def _in_broken_line(self, line: bytes, row: int) -> list[Finding]:
         """What decoding may have lost of a line that is not JSON."""
@@ -149,10 +160,11 @@ class SecretRules:
         if not rules:
             return []
         lead = len(name) + 2
+        text = _masked(encodable(text))
         # Same length, so that spans stay; a quote or backslash in the value must not end it.
         quiet = text.replace('"', "_").replace("\\", "_")
         hits = []
-        for hit in _search(rules, f'{name}="{quiet}"'):
+        for hit in search(rules, f'{name}="{quiet}"'):
             start, end = max(hit.start - lead, 0), min(hit.end - lead, len(text))
             if start < end:
                 hits.append(Hit(hit.rule, start, end, text[start:end]))
@@ -187,24 +199,9 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
             yield path
 
 
-def leaves(record: Any) -> Iterator[Leaf]:
-    """Every key, and every text and number, of a record at any depth, in its order."""
-    stack: list[tuple[tuple[str, ...], str, Any]] = [((), "", record)]
-    while stack:
-        path, name, value = stack.pop()
-        if isinstance(value, dict):
-            inner = []
-            for key, entry in value.items():
-                if isinstance(key, str):
-                    yield Leaf((*path, key), "", key, True)
-                inner.append(((*path, str(key)), str(key), entry))
-            stack += reversed(inner)
-        elif isinstance(value, list):
-            stack += reversed([((*path, str(place)), name, entry) for place, entry in enumerate(value)])
-        elif isinstance(value, str):
-            yield Leaf(path, name, value, False)
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            yield Leaf(path, name, str(value), False)
+def _has_one_reading(text: str) -> bool:
+    """Nothing to replace, undo or blank: most texts."""
+    return text.isascii() and "%" not in text and "\\" not in text and "&" not in text and "[REDACTED:" not in text
 
 
 def _masked(text: str) -> str:
@@ -212,69 +209,6 @@ def _masked(text: str) -> str:
     if "[REDACTED:" not in text:
         return text
     return _PLACEHOLDER.sub(lambda found: " " * len(found.group()), text)
-
-
-def _search(rules: Sequence[SecretRule], text: str) -> Iterator[Hit]:
-    if not rules:
-        return
-    data = text.encode()
-    plain = len(data) == len(text)
-    for rule in rules:
-        seen = chars = 0
-        for (start, end), match in _spans(rule, data):
-            secret = data[start:end].decode("utf-8", "replace")
-            if not secret.strip() or not _accepted(rule, secret, data, match):
-                continue
-            if plain:
-                yield Hit(rule, start, end, secret)
-                continue
-            chars += len(data[seen:start].decode("utf-8", "replace"))
-            seen = start
-            yield Hit(rule, chars, chars + len(secret), secret)
-
-
-def _spans(rule: SecretRule, data: bytes) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """The secret and the whole match of every match, in bytes. The next one may begin right behind a secret: what a
-    pattern takes behind it (a quote, a blank) may be the beginning of another."""
-    place, size = 0, len(data)
-    while place <= size and (found := rule.regex.search(data, place)):
-        match = found.span()
-        secret = found.span(rule.group) if rule.group else _first_group(found, rule.regex.groups)
-        if secret[0] >= 0:
-            yield secret, match
-        place = max(secret[1], place + 1) if secret[1] > match[0] else max(match[1], place + 1)
-
-
-def _first_group(found: Any, groups: int) -> tuple[int, int]:
-    for group in range(1, groups + 1):
-        start, end = found.span(group)
-        if end > start >= 0:
-            return start, end
-    whole: tuple[int, int] = found.span()
-    return whole
-
-
-def _accepted(rule: SecretRule, secret: str, data: bytes, match: tuple[int, int]) -> bool:
-    if rule.entropy and entropy(secret) <= rule.entropy:
-        return False
-    if not rule.allowlists:
-        return True
-    whole = data[match[0] : match[1]].decode("utf-8", "replace")
-    line = _line(data, match).decode("utf-8", "replace")
-    return not any(entry.allows(secret, whole, line) for entry in rule.allowlists)
-
-
-def _line(data: bytes, match: tuple[int, int]) -> bytes:
-    low, high = max(match[0] - LINE_LIMIT, 0), match[1] + LINE_LIMIT
-    start = data.rfind(b"\n", low, match[0]) + 1 or low
-    stop = data.find(b"\n", match[1], high)
-    return data[start : stop if stop >= 0 else high]
-
-
-def entropy(text: str) -> float:
-    """Shannon's, in bits a character."""
-    size = len(text)
-    return -sum(count / size * math.log2(count / size) for count in Counter(text).values())
 
 
 def _merged(hits: list[Hit]) -> list[Hit]:

@@ -52,6 +52,7 @@ def test_a_literal_is_no_pattern(text):
     [
         rb"\u00e4",
         rb"\U0041 \uABCD",
+        rb'{"message":"sk\\x2dant"}',
         b"a%2Fb",
         b"&#39;",
         b"&lt;",

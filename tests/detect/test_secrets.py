@@ -243,8 +243,38 @@ def test_every_reading_leads_back_into_the_text(text):
         assert spans == sorted(spans)
 
 
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        KEY,
+        KEY.replace("-", "%2d"),
+        KEY.replace("-", "&#45;"),
+        KEY.replace("-", "\\u002d"),
+        KEY.replace("-", "\\x2D"),
+        "ſ" + KEY,
+    ],
+)
+def test_a_record_that_may_hold_a_secret_is_worth_a_look(hidden):
+    """As a value, as a key, deep inside, beside numbers that no JSON writer takes; in any escape."""
+    for record in ({"a": f"x {hidden}"}, {f"x {hidden}": 1}, {"a": [{"b": hidden}]}, {"a": hidden, "n": 10**30}):
+        assert SECRETS.worth_a_look(record)
+        assert SECRETS.findings(record, b"{}", 0)
+
+
+@pytest.mark.parametrize("text", ["GET /api/chat?limit=7", 'said "no"', "two\nlines", "C:\\logs", "session 1, token 2"])
+def test_an_ordinary_record_is_not_worth_a_look(text):
+    """Whatever JSON has to escape in it."""
+    assert not SECRETS.worth_a_look({"message": text, "n": 1, "deep": {"list": [1.5, None, True]}})
+
+
+def test_a_key_is_judged_the_same_every_time():
+    """Clean keys are remembered, others are searched again."""
+    rules = SecretRules(SECRETS.rules)
+    assert [[hit.secret for hit in rules.find_in_key(key)] for key in ("user", KEY, "user", KEY)] == [[], [KEY]] * 2
+
+
 def test_no_rules_find_nothing():
     """An empty set is a set."""
     empty = SecretRules(())
-    assert (empty.find(KEY), empty.hits(KEY.encode()), empty.worth_a_look([KEY])) == ([], [], False)
+    assert (empty.find(KEY), empty.hits(KEY.encode()), empty.worth_a_look({"a": KEY})) == ([], [], False)
     assert empty.findings({"message": KEY}, KEY.encode(), 0) == []
