@@ -122,7 +122,7 @@ def run_pipeline(
     Raises `LockHeld` when another process has the folder, `StateMismatch`, `ShipperError`.
     """
     make_data_folder(data)
-    with contextlib.closing(hold(data, "tail")):
+    with contextlib.closing(hold(data, "tail")), _signals() as signals:
         if fresh_state:
             begin_anew(data)
         context = Context(data, State(data / "state.db"), base=plan.path.parent, once=once)
@@ -130,31 +130,49 @@ def run_pipeline(
         runner = Runner(assembly, context, committed)
         if started is not None:
             started(runner)
-        with _signals(runner):
-            runner.run()
+        signals.govern(runner)
+        runner.run()
         context.state.close()
 
 
-@contextlib.contextmanager
-def _signals(runner: Runner) -> Iterator[None]:
-    """SIGTERM and SIGINT end the run, a second one at once; SIGHUP reads the rules again."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    asked = 0
+class Signals:
+    """What was asked of the run; a signal during start-up counts as soon as there is a run to stop."""
 
-    def end(number: int, _: Any) -> None:
-        nonlocal asked
-        asked += 1
-        if asked > 1:
+    def __init__(self) -> None:
+        self._runner: Runner | None = None
+        self._ends = 0
+
+    def govern(self, runner: Runner) -> None:
+        """From now on signals reach this run."""
+        self._runner = runner
+        if self._ends:
+            runner.stop()
+
+    def end(self, number: int, _: Any) -> None:
+        """SIGTERM, SIGINT: stop; a second one at once."""
+        self._ends += 1
+        if self._ends > 1:
             # Everything durable is in committed transactions, so ending here is as safe as a crash.
             os._exit(128 + number)
-        runner.stop()
+        if self._runner is not None:
+            self._runner.stop()
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
-    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: runner.reload())
+    def reload(self, _number: int, _: Any) -> None:
+        """SIGHUP: read the rules again."""
+        if self._runner is not None:
+            self._runner.reload()
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[Signals]:
+    signals = Signals()
+    if threading.current_thread() is not threading.main_thread():
+        yield signals
+        return
+    before = {number: signal.signal(number, signals.end) for number in (signal.SIGTERM, signal.SIGINT)}
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signals.reload)
     try:
-        yield
+        yield signals
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -58,9 +58,13 @@ def check(shipper: Shipper, count: int) -> None:
 
 
 def kill_at_some_moment(shipper: Shipper, chance: random.Random) -> None:
-    """Within the first seconds of a run, in which it starts, repairs, reads, stores and seals."""
+    """While it starts and repairs, or while it reads, stores and seals."""
     run = shipper.start("run", shipper.pipeline, "--once")
-    time.sleep(chance.uniform(0.3, 1.6))
+    if chance.random() < 0.25:
+        time.sleep(chance.uniform(0.1, 0.8))
+    else:
+        wait_for(lambda: '"following"' in run.err)
+        time.sleep(chance.uniform(0.0, 0.3))
     run.kill()
     assert "Traceback" not in run.err, run.err
 
@@ -86,12 +90,10 @@ def test_killed_at_any_moment(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     for _ in range(KILLS // rounds(1, 4)):
         kill_at_some_moment(killed, chance)
-    progress = killed.count()
     killed.once()
     whole.once()
     check(killed, len(lines))
     assert told(killed) == told(whole)
-    assert FULL or 0 < progress < len(lines), "the kills came too early or too late to try anything"
 
 
 def rotate(log: Path) -> None:

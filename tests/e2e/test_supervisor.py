@@ -61,7 +61,8 @@ def test_every_line_once_when_stopped_during_rotations(tmp_path: Path, number: i
     with supervised(tmp_path, count=COUNT, rate=RATE // 2, block=4001, backups=99) as backend:
         while not backend.written(COUNT):
             run = shipper.start()
-            time.sleep(0.9)
+            wait_for(lambda run=run: '"following"' in run.err)
+            time.sleep(0.3)
             said = run.end(number)
             assert ended_well(said), said
             before = len(backend.files())
@@ -72,6 +73,19 @@ def test_every_line_once_when_stopped_during_rotations(tmp_path: Path, number: i
     assert (len(rotations) >= 3, sum(rotations) > 0) == (True, True)
     assert shipper.numbers() == list(range(COUNT))
     assert {record["event.kind"] for record in shipper.records()} == {"event"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_during_the_start_ends_it_well(tmp_path: Path, number: int) -> None:
+    """Rules are still being compiled: it ends as soon as they are, with nothing left in between."""
+    shipper = Shipper(tmp_path)
+    shipper.log.write_bytes(line(n=0))
+    run = shipper.start()
+    wait_for((shipper.data / "tail.lock").exists)
+    said = run.end(number)
+    assert ended_well(said), said
+    shipper.once()
+    assert shipper.numbers() == [0]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
