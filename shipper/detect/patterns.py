@@ -1,5 +1,7 @@
 """Patterns from outside, on RE2 alone: linear time, whatever they are."""
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import re2
@@ -17,6 +19,8 @@ def quote(text: str) -> str:
     return quoted
 
 
+# Rules repeat each other's patterns, and pySigma compiles each once more.
+@lru_cache(maxsize=1024)
 def compile_pattern(pattern: str) -> Any:
     """A pattern compiled by RE2, quietly. Raises `Unsupported` with RE2's reason."""
     options = re2.Options()
@@ -28,7 +32,7 @@ def compile_pattern(pattern: str) -> Any:
         raise Unsupported(f"pattern {pattern!r}: {reason}; only what runs in linear time (RE2) is taken") from error
 
 
-def joined(patterns: list[str]) -> list[Any]:
+def joined(patterns: Sequence[str]) -> list[Any]:
     """Patterns as one, when RE2 can hold it."""
     if len(patterns) < 2:
         return [compile_pattern(pattern) for pattern in patterns]

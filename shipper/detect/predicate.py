@@ -64,26 +64,34 @@ def compile_condition(tree: Any) -> Node:
 
 def any_of(nodes: Sequence[Node]) -> Node:
     """Matches when one of the nodes does."""
-    tests = [node.matches for node in nodes]
-    return Node(
-        lambda record: any(test(record) for test in tests),
-        _first_place(nodes),
-        either([node.claims for node in nodes]),
-        _fields_of(nodes),
-        sum(node.cost for node in nodes),
-    )
+    tests = [node.matches for node in sorted(nodes, key=lambda node: node.cost)]
+
+    def matches(record: Doc) -> bool:
+        for test in tests:  # noqa: SIM110 (twice as quick as any)
+            if test(record):
+                return True
+        return False
+
+    claims = either([node.claims for node in nodes])
+    return Node(matches, _first_place(nodes), claims, _fields_of(nodes), sum(node.cost for node in nodes))
 
 
 def _all_of(nodes: Sequence[Node]) -> Node:
     # What is cheap decides first.
     tests = [node.matches for node in sorted(nodes, key=lambda node: node.cost)]
-    return Node(
-        lambda record: all(test(record) for test in tests),
-        _first_place(nodes),
-        both([node.claims for node in nodes]),
-        _fields_of(nodes),
-        sum(node.cost for node in nodes),
-    )
+    first = _first_place(nodes)
+
+    def matches(record: Doc) -> bool:
+        for test in tests:  # noqa: SIM110 (twice as quick as all)
+            if not test(record):
+                return False
+        return True
+
+    def place(record: Doc) -> Place | None:
+        return first(record) if matches(record) else None
+
+    claims = both([node.claims for node in nodes])
+    return Node(matches, place, claims, _fields_of(nodes), sum(node.cost for node in nodes))
 
 
 def _none_of(node: Node) -> Node:
@@ -96,11 +104,8 @@ def _nowhere(_: Doc) -> Place | None:
 
 
 def _first_place(nodes: Sequence[Node]) -> Callable[[Doc], Place | None]:
-    def place(record: Doc) -> Place | None:
-        places = (node.place(record) for node in nodes if node.matches(record))
-        return next((found for found in places if found), None)
-
-    return place
+    places = [node.place for node in nodes]
+    return lambda record: next((found for place in places if (found := place(record))), None)
 
 
 def _fields_of(nodes: Sequence[Node]) -> tuple[str, ...]:
@@ -133,7 +138,19 @@ def _items(value: SigmaType) -> list[Item]:
 def _getter(name: str, default: Any = None) -> Callable[[Doc], Any]:
     if name == decoded.NAME:
         return lambda record: decoded.decoded(record) or default
-    return lambda record: fields.value(record, name, default)
+    parts = name.split(".")
+    outer = [".".join(parts[:count]) for count in range(1, len(parts))]
+
+    def get(record: Doc) -> Any:
+        found = record.get(name, _MISSING)
+        if found is not _MISSING:
+            return found
+        for key in outer:
+            if key in record:
+                return fields.value(record, name, default)
+        return default
+
+    return get
 
 
 def _scalar(name: str, tested: Item) -> Node:
@@ -148,8 +165,7 @@ def _scalar(name: str, tested: Item) -> Node:
         span = tested.span(found) if isinstance(found, str) else None
         return Place(name, span) if span else None
 
-    cost = 1 if tested.needle is not None else 2 if tested.pattern is None else 20
-    return Node(matches, place, _claims_in(name, tested), (name,), cost)
+    return Node(matches, place, _claims_in(name, tested), (name,), tested.cost)
 
 
 def _claims_in(name: str, tested: Item) -> Claims:

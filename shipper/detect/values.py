@@ -26,11 +26,12 @@ from sigma.types import (
 )
 
 from shipper.detect.literals import Claims, either, of_number, of_pattern, of_texts
-from shipper.detect.patterns import Span, Unsupported, compile_pattern, found_in, joined, quote, search
+from shipper.detect.once import contains_any, matches_any
+from shipper.detect.patterns import Span, Unsupported, compile_pattern, quote, search
 
 
 class Item(NamedTuple):
-    """A test of one scalar. `span` is for values that pass it."""
+    """A test of one scalar. `span` is None for a text that does not pass."""
 
     test: Callable[[Any], bool]
     span: Callable[[str], Span | None]
@@ -42,28 +43,34 @@ class Item(NamedTuple):
     """In lower case, when the test is nothing but: does the text contain it?"""
     pattern: str | None = None
     """RE2's, when the test is nothing but: does it match somewhere in the text?"""
+    cost: int = 2
+    """About how long it takes, against the others."""
+
+
+PATTERN_COST = 20
 
 
 def any_item(items: Sequence[Item]) -> Item:
     """The test that any of the items passes: the scalar is read and folded once, and patterns become one."""
-    needles = [each.needle for each in items if each.needle is not None]
-    patterns = joined([each.pattern for each in items if each.pattern is not None])
+    needles = tuple(each.needle for each in items if each.needle is not None)
+    patterns = tuple(each.pattern for each in items if each.pattern is not None)
+    tests = [contains_any(needles)] if needles else []
+    tests += [matches_any(patterns)] if patterns else []
     others = [each.test for each in items if each.needle is None and each.pattern is None]
 
     def test(scalar: Any) -> bool:
-        text = text_of(scalar)
+        text = scalar if type(scalar) is str else text_of(scalar)
         if text is not None:
-            folded = text.lower() if needles else ""
-            if any(needle in folded for needle in needles) or any(found_in(each, text) for each in patterns):
-                return True
+            for passes in tests:
+                if passes(text):
+                    return True
         return any(other(scalar) for other in others)
 
     def span(text: str) -> Span | None:
-        spans = (each.span(text) for each in items if each.test(text))
-        return next((found for found in spans if found), None)
+        return next((found for each in items if (found := each.span(text))), None)
 
     texts, numbers = either([each.texts for each in items]), either([each.number for each in items])
-    return Item(test, span, texts, numbers)
+    return Item(test, span, texts, numbers, cost=max(each.cost for each in items))
 
 
 def item(value: SigmaType) -> Item:
@@ -124,7 +131,7 @@ def string(value: SigmaString, *, within: bool = False) -> Item:
     if not (starts_open or ends_open):
         return tested._replace(number=_of_digits(middle))
     plain = starts_open and ends_open and fold is not _as_is and all(isinstance(part, str) for part in middle)
-    return tested._replace(needle=fold("".join(map(str, middle)))) if plain else tested
+    return tested._replace(needle=fold("".join(map(str, middle))), cost=1) if plain else tested
 
 
 def _of_digits(parts: list[Any]) -> Claims:
@@ -199,13 +206,13 @@ def _regex(value: SigmaRegularExpression) -> Item:
         raise Unsupported("placeholders in a pattern (modifier expand): nothing to put there")
     flags = "".join(sorted(value.sigma_to_re_flag[flag] for flag in value.flags))
     source = (f"(?{flags})" if flags else "") + str(value.regexp)
-    pattern = compile_pattern(source)
+    pattern, matches = compile_pattern(source), matches_any((source,))
 
     def test(scalar: Any) -> bool:
-        text = text_of(scalar)
-        return text is not None and found_in(pattern, text)
+        text = scalar if type(scalar) is str else text_of(scalar)
+        return text is not None and matches(text)
 
-    return Item(test, lambda text: search(pattern, text), of_pattern(source), pattern=source)
+    return Item(test, lambda text: search(pattern, text), of_pattern(source), pattern=source, cost=PATTERN_COST)
 
 
 def _number(value: SigmaNumber) -> Item:
@@ -259,7 +266,7 @@ def _cidr(value: SigmaCIDRExpression) -> Item:
         mapped = getattr(address, "ipv4_mapped", None)
         return address in network or (mapped is not None and mapped in network)
 
-    return Item(test, lambda text: (0, len(text)))
+    return Item(test, lambda text: (0, len(text)) if test(text) else None)
 
 
 def _timestamp_part(value: SigmaTimestampPart) -> Item:
