@@ -2,7 +2,8 @@
 
 `derive` says what a row is given; this gives the same, field for field, without making the record (a test compares the
 two). A *plan* is made once for each sequence of keys that rows come with, and holds only for what it understands: a
-handful of flat, known fields. Every row that is anything else is rendered exactly.
+handful of flat, known fields. Every other row is derived, and spliced with that where it replaces nothing; else it is
+rendered exactly.
 """
 
 import contextlib
@@ -94,7 +95,8 @@ class Splicer:
         return out
 
     def _span(self, batch: Batch, rows: Sequence[int], origin: Origin) -> list[bytes]:
-        # Every row passes through this loop, hence no calls for what is the same in nearly all of them: half the time.
+        # Every row passes through this loop, hence no calls for what is the same in nearly all of them. Measured
+        # between the other stages, messages aside: 2.6 µs a row with a function for each part, 2.25 so.
         constant = self._constant(batch, origin)
         docs, lines, offsets, times, added = batch.docs, batch.lines, batch.offsets, batch.times, batch.added
         plans, users, untimed = self._by_size, self._users, batch.untimed

@@ -210,6 +210,35 @@ def test_hostile_text_comes_to_an_end(message):
     from_message(message)
 
 
+EDGES = [
+    "ip=1.2.3.4",
+    "ip=::1",
+    "ip::1",
+    "HEAD /a 200",
+    "PROPFIND http://h/a 207",
+    "GET /a, 200",
+    "GET /a?b=c, 200",
+    "GET /a: 200",
+    "GET /a?b=x://y/z 200",
+    "GET / 200ms",
+    "10.0.0.1 - GET /a 200",
+    '10.0.0.256 - "GET /a HTTP/1.1" 200 5 "-" "curl"',
+    '10.0.0.1 "GET /a HTTP/1.1" 200',
+    '"GET /a HTTP/1.1" 200',
+    '10.0.0.1 - "GET /a b HTTP/1.1" 200',
+    *(f"{'user ' * count}user=bob" for count in (14, 15, 16, 17)),
+    *(f"{'server ' * count}user bob login" for count in (14, 15, 16, 17)),
+    *(f"login {'or ' * count}for bob" for count in (14, 15, 16, 17)),
+    *(f"{'from x ' * count}from 10.0.0.1" for count in (14, 15, 16, 17)),
+]
+
+
+@pytest.mark.parametrize("message", EDGES)
+def test_the_quick_way_agrees_where_it_turns_off(message):
+    """Each gate and each limit, from both sides."""
+    assert from_message(message) == plain_extract.from_message(message)
+
+
 TELLING = st.sampled_from(
     [
         *(' /', '/a', '/a,b?c=d', '/a?b=c', '/a:b?c', '?x=http://y/z', ' http://h/p?q', '://', ' - ', ' - "', '- ', '"'),
