@@ -162,14 +162,12 @@ class Redactor:
         """Fills `batch.out`, and strikes secrets out of `batch.alerts`."""
         looked_at = batch.suspects.union(batch.odd)
         if looked_at:
-            plain = [row for row in range(len(batch)) if row not in looked_at]
-            out = [b""] * len(batch)
-            for row, rendered in zip(plain, self._render(batch, plain), strict=True):
-                out[row] = rendered
-            for row in sorted(looked_at):
-                out[row] = self._row(batch, row)
+            out = self._render(batch, [row for row in range(len(batch)) if row not in looked_at])
+            for row in sorted(looked_at):  # ascending, so each one finds its place
+                out.insert(row, self._row(batch, row))
         else:
             out = self._render(batch, range(len(batch)))
+        assert len(out) == len(batch), "render gives one line of bytes a row"
         self._search_again(batch, out, looked_at)
         batch.out = out
         self._alerts(batch)
@@ -188,7 +186,7 @@ class Redactor:
         ends = self._secrets.hits(b"\n".join(out))
         if not ends:
             return
-        borders = list(accumulate((len(rendered) + 1 for rendered in out), initial=-1))[1:]
+        borders = list(accumulate([len(rendered) + 1 for rendered in out], initial=-1))[1:]
         for row in sorted({bisect_left(borders, end) for end in ends} - looked_at):
             out[row] = self._bytes(batch, row, out[row])
 

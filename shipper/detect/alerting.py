@@ -13,6 +13,7 @@ from shipper.detect.group import (
     group_of_rule,
     group_of_secret,
     items_key,
+    remembering,
     values_key,
 )
 from shipper.detect.rule import Correlation, Rule, Ruleset
@@ -49,11 +50,12 @@ class Evidences:
 
     def __init__(self, ruleset: Ruleset, scrub: Scrub, realert: float) -> None:
         self._rules = {rule.id: rule for rule in ruleset.rules}
-        self._scrub, self._realert = scrub, realert
-        self._feeds: dict[str, list[Correlation]] = {}
+        self._scrub, self._realert = remembering(scrub), realert
+        self._feeds: dict[str, list[tuple[Correlation, Subject]]] = {}
         for correlation in ruleset.correlations:
+            subject = self._of_correlation(correlation)
             for rule_id in correlation.rules:
-                self._feeds.setdefault(rule_id, []).append(correlation)
+                self._feeds.setdefault(rule_id, []).append((correlation, subject))
 
     def of(self, batch: Batch) -> Iterator[Evidence]:
         """What the findings of a batch are evidence of, in their order."""
@@ -62,15 +64,18 @@ class Evidences:
             own = self._own(batch, finding, what)
             if own is not None:
                 yield own
-            for rule in self._feeds.get(finding.rule_id, ()):
-                group = group_of_correlation(rule, finding.rule_id, batch.record(finding.row), self._scrub)
-                if group is not None:
-                    yield Evidence(what, self._of_correlation(rule), group, values_key(group), rule.id)
+            feeds = self._feeds.get(finding.rule_id)
+            if feeds:
+                record = batch.record(finding.row)
+                for rule, subject in feeds:
+                    group = group_of_correlation(rule, finding.rule_id, record, self._scrub)
+                    if group is not None:
+                        yield Evidence(what, subject, group, values_key(group), rule.id)
 
     def longest_realert(self) -> float:
         """Seconds."""
         rules = (self._realert if rule.realert is None else rule.realert for rule in self._rules.values())
-        feeds = (self._of_correlation(rule).realert for fed in self._feeds.values() for rule in fed)
+        feeds = (subject.realert for fed in self._feeds.values() for _, subject in fed)
         return max([self._realert, *rules, *feeds])
 
     def _own(self, batch: Batch, finding: Finding, what: Event) -> Evidence | None:

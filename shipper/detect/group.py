@@ -18,6 +18,26 @@ Scrub = Callable[[str], str]
 MAX_VALUE = 256
 """Characters of a group's value; a longer one is cut, and a hash of all of it keeps it apart from others."""
 
+REMEMBERED = 20_000
+"""Values of groups that are known to hold no secret."""
+
+
+def remembering(scrub: Scrub) -> Scrub:
+    """The same, quicker: the texts without a secret that came last are known. None that has one is kept."""
+    clean: set[str] = set()
+
+    def scrubbed(text: str) -> str:
+        if text in clean:
+            return text
+        struck = scrub(text)
+        if struck == text and len(text) <= MAX_VALUE:
+            if len(clean) >= REMEMBERED:
+                clean.clear()
+            clean.add(text)
+        return struck
+
+    return scrubbed
+
 
 def group_of_rule(rule: Rule, record: Doc, scrub: Scrub) -> dict[str, str]:
     """Field → value of the rule's `group-by` fields that the record has."""

@@ -30,7 +30,7 @@ class Subject(NamedTuple):
 
 @dataclass(slots=True)
 class Open:
-    """An alert that may still grow. `alert` is replaced at every change, never altered: others hold it."""
+    """An alert that may still grow. Others hold the `alert` that `changes` gave away: it is not altered any more."""
 
     alert: Alert
     first: int
@@ -82,17 +82,16 @@ class OpenAlerts:
         for event in new:
             evidence[EVIDENCE_LIMIT - 1 :] = [event.id]
         risen = rank(subject.level) > rank(alert.level)
-        found.alert = replace(
-            alert,
-            level=subject.level if risen else alert.level,
-            count=alert.count + len(new),
-            first=new[0].time if new[0].at < found.first else alert.first,
-            last=new[-1].time if new[-1].at > found.last else alert.last,
-            evidence=evidence,
-        )
+        change = self._changed.get(alert.id)
+        if change is None:
+            alert = found.alert = replace(alert)
+        alert.level = subject.level if risen else alert.level
+        alert.count += len(new)
+        alert.first = new[0].time if new[0].at < found.first else alert.first
+        alert.last = new[-1].time if new[-1].at > found.last else alert.last
+        alert.evidence = evidence
         found.first, found.last = min(found.first, new[0].at), max(found.last, new[-1].at)
-        news = risen or self._changed.get(alert.id, (found, False))[1]
-        self._changed[alert.id] = (found, news)
+        self._changed[alert.id] = (found, risen or (change is not None and change[1]))
 
     def changes(self) -> list[tuple[Alert, bool]]:
         """Every alert that changed since the last call, once, and whether that is news to tell."""

@@ -1,5 +1,7 @@
 """Which alert a piece of evidence belongs to."""
 
+from dataclasses import replace
+
 import pytest
 
 from shipper.clock import iso
@@ -63,3 +65,13 @@ def test_beyond_the_limit_the_oldest_is_forgotten() -> None:
     for key in ("a", "b", "c"):
         add(alerts, 0, key=key)
     assert [add(alerts, 1, key=key) for key in ("b", "c", "a")] == [[False], [False], [True]]
+
+
+def test_an_alert_that_was_taken_is_not_altered_any_more() -> None:
+    """What is on its way to the sinks stays as it was, however much evidence follows."""
+    alerts = OpenAlerts()
+    add(alerts, 0)
+    ((taken, _),) = alerts.changes()
+    was = replace(taken, evidence=list(taken.evidence))
+    add(alerts, 1, 2)
+    assert taken == was
