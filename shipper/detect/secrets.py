@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import hyperscan
 import orjson
 
 from shipper.detect.find import Hit, search
@@ -184,11 +185,14 @@ def load_secret_rules(paths: Iterable[Path]) -> SecretRules:
             if rule.id in rules:
                 first = rules[rule.id]
                 problems.append(Problem(path, rule.line, f"rule {rule.id} is already in {first.path}:{first.line}"))
-            elif why := refused(rule.prefilter):
-                problems.append(Problem(path, rule.line, f"rule {rule.id}: {why}"))
             else:
                 rules[rule.id] = rule
-    return SecretRules(tuple(rules.values()), problems, notes)
+    try:
+        return SecretRules(tuple(rules.values()), problems, notes)
+    except hyperscan.error:  # one of them, and only now it matters which
+        reasons = [(rule, refused(rule.prefilter)) for rule in rules.values()]
+        problems += [Problem(rule.path, rule.line, f"rule {rule.id}: {why}") for rule, why in reasons if why]
+        return SecretRules([rule for rule, why in reasons if not why], problems, notes)
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
