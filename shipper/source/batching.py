@@ -52,6 +52,7 @@ class Builder:
             ranges = tuple((part.file_id, part.offset, part.read_at) for part in parts)
             self._stitched[len(self._lines)] = ranges
         self._odd[len(self._lines)] = f"cut{', continued' if parts[0].continues else ''}: {reason}"
+        self.clocked = True
         self._add_row(parts[0], line)
         for part in parts:
             self.touch(part)

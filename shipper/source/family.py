@@ -105,6 +105,8 @@ class Family:
         left = [tracked for tracked in self.files if not tracked.away]
         matched = [self._match(seen, left) for seen in listing.seen]
         matched = self._copies(listing, matched, left)
+        # A file of which nothing was read has no bytes to know it by: its inode may be a copy's by now.
+        matched = [t or self._match(s, left, empty=True) for s, t in zip(listing.seen, matched, strict=True)]
         new = [] if self.frozen else [self._first_sight(s) for s, t in zip(listing.seen, matched, strict=True) if not t]
         fresh = {tracked.path: tracked for tracked in new}
         found = [t or fresh.get(s.path) for s, t in zip(listing.seen, matched, strict=True)]
@@ -129,6 +131,9 @@ class Family:
         if not self.files:
             return False
         live = self.files[-1]
+        if not live.read_at:
+            # What was written since may have been copied and truncated: an empty file shows no trace of it.
+            return False
         try:
             found = os.stat(self.base)
         except FileNotFoundError:
@@ -143,9 +148,10 @@ class Family:
             if not tracked.away and tracked.path != self.base and base_name(tracked.path) != self.base
         ]
 
-    def _match(self, seen: Seen, left: list[Tracked]) -> Tracked | None:
+    def _match(self, seen: Seen, left: list[Tracked], *, empty: bool = False) -> Tracked | None:
         for tracked in left:
-            if tracked.node == seen.node and self._same(tracked, seen):
+            known = tracked.handle is not None or tracked.read_at > 0
+            if tracked.node == seen.node and (known or (empty and not tracked.done)) and self._same(tracked, seen):
                 left.remove(tracked)
                 tracked.path, tracked.size = seen.path, seen.size
                 tracked.done = tracked.done and not tracked.unread

@@ -142,16 +142,16 @@ class Tracked:
         """Reads up to `count` bytes behind `read_at`, in one call with the bytes before it, which must be the same."""
         assert self.handle is not None
         stat = os.fstat(self.handle)
-        self.size = stat.st_size
         if self.unchanged(stat):
             return Change.SAME, b""
         if self.limit is not None:
             count = max(0, min(count, self.limit - self.read_at))
         before = len(self.tail)
         found = os.pread(self.handle, before + count, self.read_at - before)
-        verdict = change(self.read_at, self.size, found[:before] == self.tail)
+        verdict = change(self.read_at, stat.st_size, found[:before] == self.tail)
         if verdict in {Change.SHRUNK, Change.REPLACED}:
             return verdict, b""
+        self.size = stat.st_size
         # The file system's own clock is meant, so no `Clock`.
         settled = stat.st_mtime_ns < time.time_ns() - SETTLED_NS
         self.modified = stat.st_mtime_ns if settled else -1

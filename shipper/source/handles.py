@@ -5,7 +5,7 @@ from collections import OrderedDict
 from shipper.source.file import Tracked
 
 OPEN_FILES = 64
-IDLE_S = 60.0
+IDLE_S = 300.0
 
 
 class Handles:

@@ -115,7 +115,8 @@ class Tail:
             if not self._context.once:
                 self._discover()
             batch, more = self._round()
-            yield batch
+            if len(batch) or batch.progress or batch.changes or not more:
+                yield batch
             if more:
                 continue
             if self._context.once:
@@ -163,6 +164,7 @@ class Tail:
             if read(family, turn):
                 # The next round begins with those that had no turn.
                 self._families[family.base] = self._families.pop(family.base)
+                family.due = turn.now
                 return True
             self._wait_for(family, turn.now)
             if family.unfinished():

@@ -36,7 +36,7 @@ class Follower:
                 if batch.clocked:
                     self.state.commit_intent(batch)
                 self.state.commit(batch)
-            if not len(batch):
+            if not len(batch) and not batch.progress:
                 return lines
 
     def close(self) -> None:
