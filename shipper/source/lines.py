@@ -28,21 +28,21 @@ def cut_lines(data: bytes, start: int, limit: int, continues: bool = False) -> C
     A line longer than `limit` bytes is cut every `limit` bytes from its beginning, whatever the reads were, so a second
     reading gives the same rows.
     """
-    newline = data.rfind(b"\n")
-    lines = data[:newline].split(b"\n") if newline >= 0 else []
+    lines = data.split(b"\n")
+    unended = lines.pop()
     offsets = offsets_of(lines, start)
-    rest = start + newline + 1
+    rest = start + len(data) - len(unended)
     odd: dict[int, str] = {0: CONTINUED} if continues and lines else {}
     continues = continues and not lines
-    if len(data) <= limit or (len(data) - newline - 1 <= limit and max(map(len, lines), default=0) <= limit):
+    if len(data) <= limit or (len(unended) <= limit and max(map(len, lines), default=0) <= limit):
         return Cut(lines, offsets, odd, rest, continues)
     pieces = [*zip(lines, offsets, strict=True)]
-    return _cut_long(pieces, (data[newline + 1 :], rest), limit, bool(odd) or continues)
+    return _cut_long(pieces, (unended, rest), limit, bool(odd) or continues)
 
 
 def offsets_of(lines: Sequence[bytes], start: int) -> list[int]:
     """Where each line starts, one newline between them."""
-    offsets = list(accumulate(map(len, lines), lambda at, length: at + length + 1, initial=start))
+    offsets = list(accumulate([len(line) + 1 for line in lines], initial=start))
     offsets.pop()
     return offsets
 

@@ -260,10 +260,10 @@ class Tail:
 
     def _discover(self, first: bool = False) -> None:
         now = self._clock.monotonic()
+        self._handles.close_idle(now)
         if not self._discovery.due(now) and not first:
             return
         began = time.perf_counter()
-        self._handles.close_idle(now)
         for path, error in self._discovery.refused():
             self._complain(path, error)
         new = self._discovery.bases(self._families.__contains__)
