@@ -26,6 +26,8 @@ LONGEST_WAIT_S = 30.0
 REMIND_EVERY_S = 60.0
 STATUS_EVERY_S = 1.0
 ALERTS_AT_ONCE = 500
+ALERTS_EVERY_S = 1.0
+"""While batches queue up, alert records are stored so often: a commit for each batch would cost more than they do."""
 
 
 class Abandoned(Exception):
@@ -54,6 +56,8 @@ class Writer(threading.Thread):
         self._rate = Rate()
         self._status_at = 0.0
         self._state: State | None = None
+        self._alerts_wait = False
+        self._alerts_at = 0.0
         self.holding = ""
 
     def put(self, batch: Batch) -> None:
@@ -95,6 +99,7 @@ class Writer(threading.Thread):
             self._write_alerts(state)
             while (batch := self._next(state)) is not None:
                 self._write(state, batch)
+            self._write_alerts(state)
             self._save_status(state, final=True)
         except BaseException as error:
             self._failure = error
@@ -116,7 +121,10 @@ class Writer(threading.Thread):
         self._rate.add(len(batch))
         if self._committed is not None:
             self._committed(batch)
-        if batch.alerts:
+        self._alerts_wait = self._alerts_wait or bool(batch.alerts)
+        now = time.monotonic()
+        if self._alerts_wait and (self._queue.empty() or now - self._alerts_at >= ALERTS_EVERY_S):
+            self._alerts_at = now
             self._write_alerts(state)
         self._save_status(state)
 
@@ -133,6 +141,7 @@ class Writer(threading.Thread):
 
     def _write_alerts(self, state: State) -> None:
         """Alert records leave the outbox for the sinks only when the commit that made them holds."""
+        self._alerts_wait = False
         while rows := pending_records(state, ALERTS_AT_ONCE):
             self._store(state, alert_batch(rows, self._context.clock.now()))
 

@@ -62,8 +62,8 @@ class Outbox:
             worker.start()
 
     def wake(self) -> None:
-        """Something may be new."""
-        for worker in (*self._workers, self._keeper):
+        """Something may be new for the notifiers; what the keeper does can wait for its own time."""
+        for worker in self._workers:
             worker.wake()
 
     def stop(self, timeout: float) -> None:
@@ -115,15 +115,15 @@ class Outbox:
         self._keeper.wake()
 
     def _make_digest(self, force: bool) -> None:
-        rows = self._state.rows("SELECT seq, payload FROM outbox WHERE kind = ? ORDER BY seq", (DIGEST,))
         now = self._clock.now()
-        if not rows:
+        if not self._state.rows("SELECT 1 FROM outbox WHERE kind = ? LIMIT 1", (DIGEST,)):
             self._digest_since = None
             return
         self._digest_since = now if self._digest_since is None else self._digest_since
         earliest = max(float(self._state.meta(_DIGEST_AT, "0")) + DIGEST_EVERY_S, self._digest_since + DIGEST_AFTER_S)
         if now < earliest and not force:
             return
+        rows = self._state.rows("SELECT seq, payload FROM outbox WHERE kind = ? ORDER BY seq", (DIGEST,))
         alerts = [load_alert(row["payload"]) for row in rows]
         told = [alert for alert in alerts if not silenced(self._state, alert.rule_id, alert.rule, now)]
         with self._state.transaction() as db:
@@ -142,13 +142,20 @@ class Outbox:
     def _remove_taken(self) -> None:
         names = [lane.name for lane in self.lanes]
         marks = ",".join("?" * len(names))
+        taken = (
+            "kind IN (?, ?) AND ? <= (SELECT count(*) FROM deliveries d "
+            f"WHERE d.seq = outbox.seq AND d.taken = 1 AND d.notifier IN ({marks}))"
+        )
+        values = (NOTIFY, MESSAGE, len(names), *names)
+        stale = "seq NOT IN (SELECT seq FROM outbox)"
+        # A look first: it holds up nobody, while a transaction waits for the writer's.
+        if not self._state.rows(
+            f"SELECT 1 FROM outbox WHERE {taken} UNION ALL SELECT 1 FROM deliveries WHERE {stale} LIMIT 1", values
+        ):
+            return
         with self._state.transaction() as db:
-            db.execute(
-                "DELETE FROM outbox WHERE kind IN (?, ?) AND ? <= (SELECT count(*) FROM deliveries d "
-                f"WHERE d.seq = outbox.seq AND d.taken = 1 AND d.notifier IN ({marks}))",
-                (NOTIFY, MESSAGE, len(names), *names),
-            )
-            db.execute("DELETE FROM deliveries WHERE seq NOT IN (SELECT seq FROM outbox)")
+            db.execute(f"DELETE FROM outbox WHERE {taken}", values)
+            db.execute(f"DELETE FROM deliveries WHERE {stale}")
 
 
 class _Worker(threading.Thread):
