@@ -19,6 +19,8 @@ class Loaded:
 
     ruleset: Ruleset
     secrets: SecretRules
+    stamps: Fingerprint = ()
+    """Of the files before they were read: a change while they are read is a change."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -27,10 +29,11 @@ class Loaded:
 
 def load(rule_paths: Sequence[Path], secret_paths: Sequence[Path]) -> Loaded:
     """Loads every rule that can be loaded; the rest are `problems`, paths that are not there among them."""
+    stamps = fingerprint((*rule_paths, *secret_paths))
     ruleset = load_rules([path for path in rule_paths if path.exists()])
     missing = tuple(_missing(path) for path in (*rule_paths, *secret_paths) if not path.exists())
     ruleset = Ruleset(ruleset.rules, ruleset.correlations, (*missing, *ruleset.problems))
-    return Loaded(ruleset, load_secret_rules([path for path in secret_paths if path.exists()]))
+    return Loaded(ruleset, load_secret_rules([path for path in secret_paths if path.exists()]), stamps)
 
 
 def _missing(path: Path) -> Problem:
@@ -52,14 +55,14 @@ class LiveRules:
         self._use = use
         self._metrics = metrics
         self._loaded = loaded
-        self._seen = self._fingerprint()
+        self._seen = loaded.stamps
 
     def take_up(self, forced: bool = False) -> bool:
         """Loads the rules again when their files changed, or when it is asked for; True when a new set is in use.
 
         A broken edit keeps the old set and says so.
         """
-        seen = self._fingerprint()
+        seen = fingerprint((*self._rule_paths, *self._secret_paths))
         if seen == self._seen and not forced:
             return False
         self._seen = seen
@@ -83,8 +86,10 @@ class LiveRules:
             "secrets": len(self._loaded.secrets.rules),
         }
 
-    def _fingerprint(self) -> Fingerprint:
-        return tuple(sorted(_stamps((*self._rule_paths, *self._secret_paths))))
+
+def fingerprint(paths: Sequence[Path]) -> Fingerprint:
+    """Changes when a file of the paths does."""
+    return tuple(sorted(_stamps(paths)))
 
 
 def _stamps(paths: Sequence[Path]) -> Iterator[tuple[str, int, int]]:
