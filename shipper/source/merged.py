@@ -1,11 +1,16 @@
 """Several sources as one: each is read in a thread of its own, a batch ahead at most."""
 
+import contextlib
 import queue
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from shipper.model import Batch, Source
+
+DRAIN_S = 0.05
+DRAINS = 100
+"""So often, and so long each time, `close` waits for a reader."""
 
 
 class Merged:
@@ -14,12 +19,13 @@ class Merged:
     def __init__(self, sources: Sequence[Source]) -> None:
         self._sources = sources
         self._queue: queue.Queue[Batch | BaseException | None] = queue.Queue(1)
+        self._threads: list[threading.Thread] = []
 
     def __iter__(self) -> Iterator[Batch]:
-        threads = [threading.Thread(target=self._read, args=(source,), daemon=True) for source in self._sources]
-        for thread in threads:
+        self._threads = [threading.Thread(target=self._read, args=(source,), daemon=True) for source in self._sources]
+        for thread in self._threads:
             thread.start()
-        running = len(threads)
+        running = len(self._threads)
         while running:
             item = self._queue.get()
             if item is None:
@@ -42,6 +48,14 @@ class Merged:
             source.stop()
 
     def close(self) -> None:
+        """Waits for the readers first: a file must not be closed under one. What they still hand over is dropped, so
+        it was never committed and is read again."""
+        self.stop()
+        for _ in range(DRAINS):
+            if not any(thread.is_alive() for thread in self._threads):
+                break
+            with contextlib.suppress(queue.Empty):
+                self._queue.get(timeout=DRAIN_S)
         for source in self._sources:
             source.close()
 

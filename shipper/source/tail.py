@@ -261,7 +261,8 @@ class Tail:
     def _discover(self, first: bool = False) -> None:
         now = self._clock.monotonic()
         self._handles.close_idle(now)
-        if not self._discovery.due(now) and not first:
+        heard_again = self._watch is not None and self._watch.rest_over(now)
+        if not (self._discovery.due(now) or first or heard_again):
             return
         began = time.perf_counter()
         for path, error in self._discovery.refused():
@@ -269,7 +270,7 @@ class Tail:
         new = self._discovery.bases(self._families.__contains__)
         if new:
             self._take_up(new, first)
-        if self._watch and (new or first or self._watch.rest_over(now)):
+        if self._watch:
             self._watch.follow({os.path.dirname(base) for base in self._families} | set(self._discovery.folders))
         self._discovery.took(now, time.perf_counter() - began)
 
