@@ -13,7 +13,7 @@ from pathlib import Path
 
 from run_once import generated, pipeline_file, table
 
-from shipper.build import Assembly, assemble, plan
+from shipper.build import Assembly, assemble, load_rules_of, plan
 from shipper.context import Context
 from shipper.model import Batch
 from shipper.run import _calm_garbage_collector
@@ -62,7 +62,8 @@ def profile(pipeline: Path, data: Path) -> tuple[dict[str, float], int]:
     """CPU seconds by stage, and how many records there were."""
     watch, records = Stopwatch(), 0
     state = State(data / "state.db")
-    assembly = assemble(plan(pipeline), Context(data, state, base=pipeline.parent, once=True))
+    chosen = plan(pipeline)
+    assembly = assemble(chosen, load_rules_of(chosen), Context(data, state, base=pipeline.parent, once=True))
     _calm_garbage_collector()
     watch.lap("start-up")
     way = list(steps(assembly, state))

@@ -208,9 +208,8 @@ def whole(rule_paths: Sequence[Path], secret_paths: Sequence[Path]) -> Loaded:
     return loaded
 
 
-def assemble(plan: Plan, context: Context) -> Assembly:
-    """Opens everything. Raises `UsageError` for rules that cannot be loaded, `StateMismatch` for a wrong state."""
-    loaded = load_rules_of(plan)
+def assemble(plan: Plan, loaded: Loaded, context: Context) -> Assembly:
+    """Opens everything, with the rules of `load_rules_of`. Raises `StateMismatch` for a wrong state."""
     stages = RuleStages(plan, context, load_key(context.data, os.environ), loaded)
     log.scrub_with(stages.text)
     context.scrub = stages.text

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from shipper import log
-from shipper.build import Assembly, Plan, assemble
+from shipper.build import Assembly, Plan, assemble, load_rules_of
 from shipper.context import Context
 from shipper.lock import hold, make_data_folder
 from shipper.model import Batch
@@ -119,20 +119,22 @@ def run_pipeline(
 ) -> None:
     """Runs a pipeline until it is stopped, or, with `once`, until all that is there is stored.
 
-    Raises `LockHeld` when another process has the folder, `StateMismatch`, `ShipperError`.
+    Raises `UsageError` for rules that cannot be loaded, before anything is written, `LockHeld` when another process has
+    the folder, `StateMismatch`, `ShipperError`.
     """
-    make_data_folder(data)
-    with contextlib.closing(hold(data, "tail")), _signals() as signals:
-        if fresh_state:
-            begin_anew(data)
-        context = Context(data, State(data / "state.db"), base=plan.path.parent, once=once)
-        assembly = assemble(plan, context)
-        runner = Runner(assembly, context, committed)
-        if started is not None:
-            started(runner)
-        signals.govern(runner)
-        runner.run()
-        context.state.close()
+    with _signals() as signals:
+        loaded = load_rules_of(plan)
+        make_data_folder(data)
+        with contextlib.closing(hold(data, "tail")):
+            if fresh_state:
+                begin_anew(data)
+            context = Context(data, State(data / "state.db"), base=plan.path.parent, once=once)
+            runner = Runner(assemble(plan, loaded, context), context, committed)
+            if started is not None:
+                started(runner)
+            signals.govern(runner)
+            runner.run()
+            context.state.close()
 
 
 class Signals:
