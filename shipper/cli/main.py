@@ -122,6 +122,9 @@ def run_command(arguments: list[str] | None = None) -> int:
     except ShipperError as error:
         _tell(str(error))
         return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return error.exit_code
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "shipper"
         _tell(f"{error.format_message().rstrip('.')}; see: {command} --help")
