@@ -1,19 +1,21 @@
 """What storing costs: CPU-seconds per million records and peak memory, for appending and for sealing.
 
-    python benchmarks/seal.py [--count 250000] [--rows 1000]
+    python benchmarks/seal.py [--count 250000] [--rows 1000] [--lines FILE]
+
+FILE holds stored records, one a line, as a run with the embedded sink leaves them below `hot/`; without it they are
+made up. Sealing costs the more the longer they are, so the mean length is printed.
 
 Appending is measured in this process (fsync and commit included), sealing in the child that a run starts for it.
 """
 
 import argparse
-import os
 import random
 import resource
-import subprocess
-import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 
@@ -21,7 +23,9 @@ from shipper.clock import SystemClock
 from shipper.model import Batch, Origin, Span
 from shipper.sink.embedded import by_day
 from shipper.state import State
+from shipper.store.columns import COLUMNS
 from shipper.store.layout import Segment, listed
+from shipper.store.seal import Sealing
 from shipper.store.segments import Limits, Segments
 
 TIME = "2026-11-20T10:00:00.123Z"
@@ -29,7 +33,7 @@ ORIGIN = Origin("f" * 32, "/var/log/supervisor/backend.out.log", "backend", "UTC
 
 
 def record(chance: random.Random, number: int) -> bytes:
-    """A stored record of the backend: about 800 bytes."""
+    """A stored record of the backend."""
     user, ms = f"user{chance.randrange(5000)}", chance.randrange(5000)
     doc = {
         "timestamp": TIME,
@@ -81,49 +85,52 @@ def append(data: Path, rows: list[bytes], size: int) -> float:
     return spent
 
 
-def seal(data: Path, segment: Segment) -> tuple[float, float, int]:
-    """CPU-seconds, seconds and peak memory in KiB of the child that seals a segment."""
-    job = [segment.path(data), segment.bytes, segment.rows, data / "sealed", data / "tmp"]
-    started = time.perf_counter()
-    child = subprocess.Popen([sys.executable, "-m", "shipper.store.seal", *map(str, job)], stdin=subprocess.PIPE)
-    peak = 0
-    while (ended := os.wait4(child.pid, os.WNOHANG))[0] == 0:
-        peak = max(peak, peak_kib(child.pid))
-        time.sleep(0.005)
-    took = time.perf_counter() - started
-    child.returncode = os.waitstatus_to_exitcode(ended[1])
-    assert child.returncode == 0
-    return ended[2].ru_utime + ended[2].ru_stime, took, peak
+class Cost(NamedTuple):
+    """Of sealing: CPU-seconds, seconds, and peak memory of the child in MiB."""
+
+    cpu_s: float
+    wall_s: float
+    peak_mib: float
+
+
+def seal(data: Path, segments: list[Segment]) -> Cost:
+    """What the child costs that seals the segments."""
+    before, started, peak = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter(), 0
+    with closing(Sealing()) as run:
+        for segment in segments:
+            run(segment, data, data / "sealed")
+        assert run._child is not None
+        peak = peak_kib(run._child.pid)
+    after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - started
+    return Cost(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall, peak / 1024)
 
 
 def peak_kib(pid: int) -> int:
     """The highest resident memory of a process so far; its own, not what it inherited from us."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
+    status = Path(f"/proc/{pid}/status").read_text()
     return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), 0)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=250_000, help="records")
+    parser.add_argument("--lines", type=Path, help="stored records to use")
     parser.add_argument("--rows", type=int, default=1_000, help="records of a batch")
     wanted = parser.parse_args()
     chance = random.Random(1)
-    rows = [record(chance, number) for number in range(wanted.count)]
-    millions = wanted.count / 1e6
+    made = (record(chance, number) for number in range(wanted.count))
+    rows = wanted.lines.read_bytes().splitlines()[: wanted.count] if wanted.lines else list(made)
+    millions = len(rows) / 1e6
+    print(f"{len(rows)} records of {sum(map(len, rows)) / len(rows):.0f} bytes, {len(COLUMNS)} columns")
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         print(f"append  {append(data, rows, wanted.rows) / millions:5.2f} CPU-s per million", end="")
         print(f"   +{(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024:.0f} MiB")
         segments = listed(State(data / "state.db"))
-        sealed = [seal(data, segment) for segment in segments]
-        lines = sum(segment.bytes for segment in segments) / len(segments) / 2**20
-        print(f"seal    {sum(cpu for cpu, _, _ in sealed) / millions:5.2f} CPU-s per million", end="")
-        print(f"   {max(peak for _, _, peak in sealed) / 1024:.0f} MiB in the child", end="")
-        print(f"   {max(took for _, took, _ in sealed):.1f} s for {lines:.0f} MiB of lines")
+        cost, mib = seal(data, segments), sum(segment.bytes for segment in segments) / 2**20
+        print(f"seal    {cost.cpu_s / millions:5.2f} CPU-s per million   {cost.peak_mib:.0f} MiB in the child", end="")
+        print(f"   {cost.wall_s:.1f} s for {len(segments)} segments, {mib:.0f} MiB of lines")
 
 
 if __name__ == "__main__":

@@ -65,13 +65,11 @@ TABLE: tuple[Field, ...] = (
         "keyword",
         ("log.origin.file.name", "filename", "module", "file", "record.file.name", "record.module"),
         True,
-        True,
     ),
     Field(
         "log.origin.function",
         "keyword",
         ("log.origin.function", "function", "funcName", "func_name", "record.function"),
-        True,
         True,
     ),
     Field(
@@ -91,7 +89,7 @@ TABLE: tuple[Field, ...] = (
     Field("service.name", "keyword", column=True),
     Field("host.name", "keyword", column=True),
     Field("log.file.path", "keyword", column=True),
-    Field("log.offset", "long", column=True),
+    Field("log.offset", "long"),
     Field("user.id", "keyword", ("user.id", "user_id", "userId", "uid", "record.extra.user_id"), True, True),
     Field("user.name", "keyword", ("user.name", "user_name", "username", "record.extra.username"), True, True),
     Field(

@@ -4,8 +4,7 @@ One column for every entry of `fields.TABLE` with `column=True`, then `doc`: the
 that does not fit its column's type leaves it empty; the document still holds it.
 """
 
-from collections.abc import Iterator
-from itertools import accumulate
+from collections.abc import Iterable, Iterator
 
 from shipper.fields import TABLE
 
@@ -24,6 +23,11 @@ COLUMNS: dict[str, str] = {field.name: SQL_TYPES[field.kind] for field in TABLE 
 """Column → DuckDB type, without `doc` (VARCHAR), which comes last. Never fetch a TIMESTAMPTZ into Python."""
 
 
+HAS_OBJECT = "doc LIKE '%{%{%'"
+"""Only a document with a second brace can hold anything under a nested name; most have none, and are asked for a third
+of the paths."""
+
+
 def select_list(doc: str = "doc") -> str:
     """`expression AS "column", …` over a VARCHAR with one document: each column is extracted when it is asked for."""
     typed = [
@@ -33,15 +37,22 @@ def select_list(doc: str = "doc") -> str:
     return ", ".join([*typed, f"{doc} AS doc"])
 
 
-def select_all(source: str) -> str:
-    """A SELECT of every column and `doc` from a relation that has `doc`, going through each document only once."""
-    every = [paths(name) for name in COLUMNS]
-    starts = accumulate(map(len, every), initial=1)
-    typed = [
-        f"{_cast(_first('found', range(start, start + len(own))), kind)} AS {quoted(name)}"
-        for (name, kind), own, start in zip(COLUMNS.items(), every, starts, strict=False)
-    ]
-    found = _extract("doc", [path for own in every for path in own])
+def select_all(source: str, *, sound: bool = False) -> str:
+    """A SELECT of every column and `doc` from a relation that has `doc`, going through each document only once.
+
+    `sound`: the documents are taken to be well-formed, which is quicker; the statement fails when one is not.
+    """
+    flat = [paths(name)[0] for name in COLUMNS]
+    nested: list[str] = []
+    typed = []
+    for place, (name, kind) in enumerate(COLUMNS.items(), 1):
+        start = len(flat) + len(nested) + 1
+        nested += paths(name)[1:]
+        places = (place, *range(start, len(flat) + len(nested) + 1))
+        typed.append(f"{_cast(_first('found', places), kind)} AS {quoted(name)}")
+    found = (
+        f"CASE WHEN {HAS_OBJECT} THEN {_extract('doc', flat + nested, sound)} ELSE {_extract('doc', flat, sound)} END"
+    )
     return f"SELECT {', '.join(typed)}, doc FROM (SELECT doc, {found} AS found FROM {source})"
 
 
@@ -51,8 +62,9 @@ def no_rows() -> str:
     return f"SELECT {', '.join(typed)}, NULL::VARCHAR AS doc WHERE false"
 
 
-def csv_lines(paths_sql: str, longest: int) -> str:
-    """A relation `doc`, one row a line, whatever the line holds; `longest` is in bytes.
+def csv_lines(paths_sql: str, longest: int, *, parallel: bool = True) -> str:
+    """A relation `doc`, one row a line, whatever the line holds; `longest` is in bytes. A scan that is made to be
+    shared by threads costs a small buffer twice as much, so what runs on one thread says so.
 
     DuckDB's JSON reader fails on a lone surrogate and trims blanks; its CSV reader with a delimiter that cannot occur
     in JSON hands lines on as they are.
@@ -60,7 +72,8 @@ def csv_lines(paths_sql: str, longest: int) -> str:
     room = max(longest + 2, 1 << 16)
     return (
         f"read_csv({paths_sql}, columns={{'doc': 'VARCHAR'}}, delim='\x01', quote='', escape='', header=false, "
-        f"auto_detect=false, strict_mode=false, max_line_size={room}, buffer_size={max(room, 1 << 20)})"
+        f"auto_detect=false, strict_mode=false, max_line_size={room}, buffer_size={max(room, 1 << 20)}, "
+        f"parallel={str(parallel).lower()})"
     )
 
 
@@ -76,15 +89,16 @@ def _splits(parts: list[str]) -> Iterator[list[str]]:
             yield [".".join(parts[:cut]), *rest]
 
 
-def _extract(doc: str, wanted: list[str]) -> str:
-    """A list with what stands at each path; NULL for a document that DuckDB takes for malformed."""
-    listed = ", ".join(text(path) for path in wanted)
-    return f"TRY(json_extract_string({doc}, [{listed}]))"
+def _extract(doc: str, wanted: list[str], sound: bool = False) -> str:
+    """A list with what stands at each path; NULL for a document that DuckDB takes for malformed, unless all are
+    `sound`."""
+    found = f"json_extract_string({doc}, [{', '.join(text(path) for path in wanted)}])"
+    return found if sound else f"TRY({found})"
 
 
-def _first(found: str, places: range) -> str:
-    picked = ", ".join(f"{found}[{place}]" for place in places)
-    return f"coalesce({picked})" if len(places) > 1 else picked
+def _first(found: str, places: Iterable[int]) -> str:
+    picked = [f"{found}[{place}]" for place in places]
+    return f"coalesce({', '.join(picked)})" if len(picked) > 1 else picked[0]
 
 
 def _cast(value: str, kind: str) -> str:

@@ -1,14 +1,18 @@
 """Seals a segment: one DuckDB statement turns its NDJSON into Parquet with typed columns and the whole document.
 
-It runs in a child process (`python -m shipper.store.seal`), because DuckDB takes over 100 MiB for it: what the child
-took is given back when it ends, and a seal that runs out of memory takes nobody along.
+It runs in a child process (`python -m shipper.store.seal`), because DuckDB takes about 100 MiB for it: what the child
+took is given back when it ends, and a seal that runs out of memory takes nobody along. One child seals one segment
+after another for as long as there are any due: starting it costs as much CPU as sealing 20,000 rows.
 """
 
+import json
 import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from shipper.errors import ShipperError
@@ -19,30 +23,68 @@ from shipper.store.read import open_duckdb
 
 MEMORY = ("50MB", "200MB", "800MB")
 """DuckDB's limit at the first attempt and after each one that failed for want of memory (rows of several MiB)."""
+LINE = 2 << 20
+"""Bytes of a line that the first attempt makes room for, so that not every file is searched for its longest one."""
 ROW_GROUP = 8192
 """Rows of a Parquet row group: what a search reads at least, and what sealing keeps in memory."""
+ANSWER, DONE = "answer: ", "sealed"
+"""How the line begins that ends a job, and how it goes on when all went well; else comes the reason."""
 
 
 class SealError(ShipperError):
     """A segment could not be sealed; it stays as it is and can be read."""
 
 
-def seal(segment: Segment, data: Path, target: Path) -> None:
-    """Writes a segment's Parquet to `target`, durably, in a child process; `SealError` says why not."""
-    job = [str(segment.path(data)), str(segment.bytes), str(segment.rows), str(target), str(data / "tmp")]
-    with subprocess.Popen(
-        [sys.executable, "-m", "shipper.store.seal", *job],
+class Sealing:
+    """The child that seals, started when the first segment comes; call `close` when there is none left for now."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[str] | None = None
+
+    def __call__(self, segment: Segment, data: Path, target: Path) -> None:
+        """Writes a segment's Parquet to `target`, durably; `SealError` says why not."""
+        job = (str(segment.path(data)), segment.bytes, segment.rows, str(target), str(data / "tmp"))
+        *said, answer = self._ask(json.dumps(job))
+        if answer != DONE:
+            code = self.close()
+            reason = answer or (said[-1] if said else f"exit code {code}")
+            raise SealError(
+                f"{segment.path(data)}: not sealed ({reason}); it stays as it is and is searched all the same"
+            )
+
+    def _ask(self, job: str) -> list[str]:
+        """What the child printed, and last its answer: `DONE`, the reason, or nothing when it died."""
+        child = self._child = self._child or _start()
+        assert child.stdin is not None and child.stdout is not None
+        said: list[str] = []
+        with suppress(BrokenPipeError):
+            child.stdin.write(job + "\n")
+            child.stdin.flush()
+        for line in child.stdout:
+            if line.startswith(ANSWER):
+                return [*said, line.removeprefix(ANSWER).strip()]
+            said.append(line.strip())
+        return [*said, ""]
+
+    def close(self) -> int:
+        """Ends the child and returns its exit code; may be called again, and the next segment starts another."""
+        if self._child is None:
+            return 0
+        self._child.communicate()
+        code, self._child = self._child.returncode, None
+        return code
+
+
+def _start() -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "shipper.store.seal"],
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        errors="replace",
+        text=True,
         start_new_session=True,
-    ) as child:
-        assert child.stderr is not None
-        said = child.stderr.read().decode(errors="replace").strip()
-        child.wait()
-    if child.returncode != 0:
-        reason = said.splitlines()[-1] if said else f"exit code {child.returncode}"
-        raise SealError(f"{segment.path(data)}: not sealed ({reason}); it stays as it is and is searched all the same")
+    )
 
 
 def write_parquet(source: Path, length: int, rows: int, target: Path, spill: Path) -> None:
@@ -51,23 +93,24 @@ def write_parquet(source: Path, length: int, rows: int, target: Path, spill: Pat
     found = source.stat().st_size
     if found != length:
         raise SealError(f"{source}: {found} bytes, but {length} are committed")
-    for memory in MEMORY:
+    for exact, memory in ((False, MEMORY[0]), *((True, each) for each in MEMORY)):
         try:
             with open_duckdb(spill / f"seal-{os.getpid()}", memory, threads=1) as connection:
-                _copy(connection, source, target)
+                _copy(connection, source, target, exact)
                 _check(connection, target, length, rows)
             break
         except Exception as error:
-            if "OutOfMemory" not in type(error).__name__ or memory == MEMORY[-1]:
+            if exact and ("OutOfMemory" not in type(error).__name__ or memory == MEMORY[-1]):
                 raise
     target.chmod(0o600)
     sync_file(target)
 
 
-def _copy(connection: Any, source: Path, target: Path) -> None:
-    lines = csv_lines(text(source), longest_line(source))
+def _copy(connection: Any, source: Path, target: Path, exact: bool) -> None:
+    """The quick way takes the documents for well-formed and no longer than `LINE`, and fails when they are not."""
+    lines = csv_lines(text(source), longest_line(source) if exact else LINE, parallel=False)
     options = f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {ROW_GROUP}"
-    connection.execute(f"COPY ({select_all(lines)}) TO {text(target)} ({options})")
+    connection.execute(f"COPY ({select_all(lines, sound=not exact)}) TO {text(target)} ({options})")
 
 
 def _check(connection: Any, target: Path, length: int, rows: int) -> None:
@@ -88,25 +131,32 @@ def longest_line(path: Path) -> int:
     return max(longest, rest)
 
 
-def _end_with_parent() -> None:
-    """The parent holds the other end of stdin: when it is gone, by whatever death, so are we."""
-    while os.read(0, 1):
-        pass
-    os._exit(1)
+def _jobs() -> "SimpleQueue[str]":
+    """Jobs as they come in on stdin. The parent holds the other end: when it is gone, by whatever death, so are we."""
+    jobs: SimpleQueue[str] = SimpleQueue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            jobs.put(line)
+        os._exit(0)
+
+    threading.Thread(target=read, daemon=True).start()
+    return jobs
 
 
-def main(arguments: list[str]) -> int:
-    """`SOURCE LENGTH ROWS TARGET SPILL`; 0, or 1 with one line on stderr."""
-    source, length, rows, target, spill = arguments
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def main() -> None:
+    """Answers each line of stdin, `[source, length, rows, target, spill]`, until there are no more."""
+    jobs = _jobs()
     os.nice(10)
-    try:
-        write_parquet(Path(source), int(length), int(rows), Path(target), Path(spill))
-    except Exception as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
-        return 1
-    return 0
+    while True:
+        source, length, rows, target, spill = json.loads(jobs.get())
+        try:
+            write_parquet(Path(source), length, rows, Path(target), Path(spill))
+            answer = DONE
+        except Exception as error:
+            answer = " ".join(str(error).split()) or type(error).__name__
+        print(ANSWER + answer, flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

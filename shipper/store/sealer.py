@@ -14,7 +14,7 @@ from shipper.model import StateChange
 from shipper.state import State
 from shipper.store.disk import sync_folder
 from shipper.store.layout import Segment
-from shipper.store.seal import seal
+from shipper.store.seal import Sealing
 from shipper.store.segments import Segments
 
 Seal = Callable[[Segment, Path, Path], None]
@@ -23,12 +23,16 @@ Seal = Callable[[Segment, Path, Path], None]
 class Sealer:
     """Looks every few seconds for a segment that is due, one at a time."""
 
-    def __init__(self, segments: Segments, *, every: float = 5.0, patience: float = 60.0, run: Seal = seal) -> None:
-        """`every`: seconds between two looks; `patience`: seconds until the next attempt after one that failed."""
+    def __init__(
+        self, segments: Segments, *, every: float = 5.0, patience: float = 60.0, run: Seal | None = None
+    ) -> None:
+        """`every`: seconds between two looks; `patience`: seconds until the next attempt after one that failed;
+        `run`: what seals in the place of the child process."""
         self._segments = segments
+        self._child = Sealing()
         self._every = every
         self._patience = patience
-        self._run = run
+        self._run = run or self._child
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -46,11 +50,11 @@ class Sealer:
 
     def seal_due(self) -> int:
         """Seals all that is due, in the calling thread; returns how many. Raises `SealError`."""
-        with closing(State(self._segments.data / "state.db")) as state:
+        with closing(State(self._segments.data / "state.db")) as state, closing(self._child):
             return sum(1 for _ in iter(lambda: self._seal_next(state), False))
 
     def _work(self) -> None:
-        with closing(State(self._segments.data / "state.db")) as state:
+        with closing(State(self._segments.data / "state.db")) as state, closing(self._child):
             while not self._stop.is_set():
                 self._stop.wait(self._look(state))
 
@@ -65,6 +69,7 @@ class Sealer:
     def _seal_next(self, state: State) -> bool:
         segment = self._segments.close_next(state)
         if segment is None:
+            self._child.close()
             return False
         try:
             publish(segment, self._segments.data, state, self._run)
@@ -76,7 +81,7 @@ class Sealer:
         return True
 
 
-def publish(segment: Segment, data: Path, state: State, run: Seal = seal) -> Segment:
+def publish(segment: Segment, data: Path, state: State, run: Seal) -> Segment:
     """Puts the Parquet in the place of a closed segment's NDJSON, whose file is still there afterwards."""
     sealed = segment._replace(form="parquet")
     target = sealed.path(data)

@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 
+import duckdb
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,7 +18,7 @@ from shipper.store import seal as sealing
 from shipper.store.columns import COLUMNS, csv_lines, no_rows, paths, quoted, select_all, select_list, text
 from shipper.store.layout import listed
 from shipper.store.read import open_duckdb
-from shipper.store.seal import SealError, longest_line, seal, write_parquet
+from shipper.store.seal import SealError, Sealing, longest_line, write_parquet
 from shipper.store.sealer import Sealer, publish
 from tests.store.store import NOON, Store, row, seal_here, stored
 
@@ -105,14 +107,14 @@ def test_any_json_comes_back_byte_for_byte(tmp_path, found):
     [
         ("log.level", {"log.level": "info"}, "info"),
         ("log.level", {"log": {"level": "info"}}, "info"),
-        ("log.origin.file.name", {"log": {"origin.file": {"name": "a.py"}}}, "a.py"),
-        ("log.origin.file.name", {"log.origin": {"file.name": "b.py"}}, "b.py"),
+        ("http.request.method", {"http": {"request.method": "GET"}}, "GET"),
+        ("gen_ai.request.model", {"gen_ai.request": {"model": "m"}}, "m"),
         ("log.level", {"log": {"level": "nested"}, "log.level": "flat"}, "flat"),
-        ("log.offset", {"log.offset": 12}, "12"),
-        ("log.offset", {"log.offset": "12"}, "12"),
-        ("log.offset", {"log.offset": "twelve"}, None),
-        ("log.offset", {"log.offset": 2**70}, None),
-        ("log.offset", {"log.offset": [1]}, None),
+        ("event.duration", {"event.duration": 12}, "12"),
+        ("event.duration", {"event.duration": "12"}, "12"),
+        ("event.duration", {"event.duration": "twelve"}, None),
+        ("event.duration", {"event.duration": 2**70}, None),
+        ("event.duration", {"event.duration": [1]}, None),
         ("duration_ms", {"duration_ms": 1.5}, "1.5"),
         ("duration_ms", {"duration_ms": {}}, None),
         ("@timestamp", {"@timestamp": "2025-11-23T12:00:00.123456Z"}, "2025-11-23 12:00:00.123456+00"),
@@ -158,6 +160,50 @@ def test_an_open_segment_has_the_columns_of_a_sealed_one(tmp_path):
     assert texts[0] == texts[1]
 
 
+PLACES = [path[3:-1].split('"."') for name in COLUMNS for path in paths(name)]
+"""Keys that lead to a column's value."""
+
+
+def placed(found):
+    """A document with values at these places, in so far as they can stand beside each other."""
+    doc = {}
+    for keys, value in found:
+        inner = doc
+        for key in keys[:-1]:
+            inner = inner.setdefault(key, {}) if isinstance(inner, dict) else None
+        if isinstance(inner, dict):
+            inner[keys[-1]] = value
+    return doc
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(
+                st.sampled_from(PLACES),
+                st.none()
+                | st.booleans()
+                | st.floats(allow_nan=False)
+                | st.integers(-(2**63), 2**63)
+                | st.text(max_size=4)
+                | st.just("a { b")
+                | st.just([{}]),
+            )
+        ).map(placed),
+        min_size=1,
+    )
+)
+def test_the_quick_way_finds_what_the_exact_one_finds(found):
+    """Flat documents beside nested ones, and values of any type."""
+    duckdb.execute("CREATE OR REPLACE TABLE raw(doc VARCHAR)")
+    duckdb.executemany("INSERT INTO raw VALUES (?)", [[orjson.dumps(doc).decode()] for doc in found])
+    ways = (f"SELECT {select_list()} FROM raw", select_all("raw"), select_all("raw", sound=True))
+    texts = [duckdb.execute(f"SELECT CAST(t AS VARCHAR) FROM ({way}) AS t").fetchall() for way in ways]
+
+    assert texts[0] == texts[1] == texts[2]
+
+
 def test_the_child_process_seals(tmp_path):
     """For real, from the committed bytes to the sealed file."""
     store = Store(tmp_path, seal_rows=2)
@@ -175,22 +221,47 @@ def test_the_child_says_in_one_line_why_it_failed(tmp_path):
     store.commit(row(1))
     segment = listed(store.state)[0]._replace(rows=7)
 
-    with pytest.raises(SealError) as caught:
+    with closing(Sealing()) as seal, pytest.raises(SealError) as caught:
         seal(segment, tmp_path, tmp_path / "target")
     assert "1 rows and 10 bytes read back, expected 7 and 10" in str(caught.value)
     assert str(caught.value).endswith("it stays as it is and is searched all the same")
 
 
-def test_the_child_ends_with_its_parent(tmp_path):
-    """The other end of its stdin is closed, however the parent ended."""
-    ended = subprocess.run(
-        [sys.executable, "-c", "import time; from shipper.store.seal import *; _end_with_parent()"],
-        stdin=subprocess.DEVNULL,
-        timeout=60,
-        check=False,
-    )
+def test_one_child_seals_one_segment_after_another(tmp_path):
+    """Also after one that it could not; a child that died is followed by another."""
+    store = Store(tmp_path, seal_rows=1)
+    store.commit(row(1))
+    segment, target = listed(store.state)[0], tmp_path / "target"
+    with closing(Sealing()) as seal:
+        seal(segment, tmp_path, target)
+        first = seal._child
+        seal(segment, tmp_path, target)
+        second = seal._child
+        second.kill()
+        with pytest.raises(SealError, match="exit code -9"):
+            seal(segment, tmp_path, target)
+        seal(segment, tmp_path, target)
 
-    assert ended.returncode == 1
+        assert first is second is not seal._child
+    assert docs(target) == [row(1)]
+
+
+def test_the_child_goes_when_nothing_is_due(tmp_path):
+    """It holds memory that others can use."""
+    store = Store(tmp_path, seal_rows=1)
+    store.commit(row(1))
+    sealer = Sealer(store.segments)
+
+    assert [sealer._look(store.state) > 0, sealer._child._child is None] == [False, False]
+    assert [sealer._look(store.state) > 0, sealer._child._child is None] == [True, True]
+
+
+def test_the_child_ends_with_its_parent(tmp_path):
+    """The other end of its stdin is closed, however the parent ended, also in the middle of a seal."""
+    code = "import time; from shipper.store.seal import _jobs; _jobs(); time.sleep(60)"
+    ended = subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, timeout=30, check=False)
+
+    assert ended.returncode == 0
 
 
 def test_bytes_that_are_not_committed_are_not_sealed(tmp_path):
