@@ -50,9 +50,12 @@ _MANY = 16
 """Places in one message that are tried before it is left alone."""
 
 _WORDS = (
-    "a account all an and any are as at by credentials each endpoint entered error for from found has have id in input "
-    "invalid is it login message missing name none not null of on or password path provider request resource session "
-    "sessions that the this to token tokens unknown user username users was we with you your undefined"
+    "a account all already an and any are as at attempted authenticated authentication authorization authorized "
+    "blocked by can cannot could created credentials deactivated deleted denied did disabled does each endpoint "
+    "entered error expired failed for found from had has have id in inactive input invalid is it locked logged "
+    "logging login logout may message missing must name none not null of on or password path provider registered "
+    "rejected request resource session sessions should signed signing that the this to token tokens tried undefined "
+    "unknown updated user username users verified was we will with would you your"
 )
 _NO_NAMES = frozenset(_WORDS.split())
 """Words that stand where a name could, and are none."""
