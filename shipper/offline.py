@@ -19,7 +19,7 @@ from shipper.source.files import read_file
 
 def fingerprint_key(data: Path) -> bytes:
     """The key of this data folder, so that fingerprints agree with what is stored; else a passing one."""
-    if os.environ.get(KEY_ENV) or (data / KEY_FILE).exists():
+    if os.environ.get(KEY_ENV) or os.path.exists(data / KEY_FILE):
         return load_key(data, os.environ)
     return secrets.token_hex(32).encode()
 

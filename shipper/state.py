@@ -55,14 +55,18 @@ class State:
         """Opens or creates the file.
 
         Raises `StateMismatch` when it is from a newer version or not a database, `ShipperError` when it is missing
-        and `readonly`.
+        and `readonly`, or when its folder is closed to this user.
         """
         self.path = path
-        if readonly and not path.exists():
-            raise ShipperError(f"{path.parent}: nothing has been stored here yet; start with: shipper run")
         try:
+            if readonly and not path.exists():
+                raise ShipperError(f"{path.parent}: nothing has been stored here yet; start with: shipper run")
             self._db = self._open(readonly)
             self._check_version(readonly)
+        except OSError as error:
+            raise ShipperError(
+                f"{path}: cannot be opened ({error.strerror}); give a folder you may use: --data DIR"
+            ) from error
         except sqlite3.DatabaseError as error:
             raise StateMismatch(
                 f"{path}: cannot be read as a state file ({error}); restore it from a backup, "

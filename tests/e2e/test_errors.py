@@ -4,7 +4,8 @@ import os
 import re
 import sqlite3
 import subprocess
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -233,13 +234,53 @@ def test_a_data_folder_with_something_in_the_way_is_named(shipper: Shipper, name
     assert complaint(shipper.once(code=1)).startswith(f"shipper: {shipper.data / name}: cannot be ")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+@contextmanager
+def mode(folder: Path, bits: int) -> Iterator[None]:
+    """A folder with these permissions for a while. Skips the test where they mean nothing."""
+    folder.chmod(bits)
+    try:
+        if os.access(folder, os.R_OK | os.W_OK):
+            pytest.skip("nothing is forbidden to this user")
+        yield
+    finally:
+        folder.chmod(0o700)
+
+
 @pytest.mark.parametrize("words", [RUN, *READERS])
 def test_a_data_folder_that_must_not_be_read_is_named(shipper: Shipper, words: tuple[str, ...]) -> None:
     """Somebody else's."""
     shipper.once()
-    shipper.data.chmod(0)
-    try:
+    with mode(shipper.data, 0):
+        said = complaint(shipper(*words, code=2))
+    assert said.startswith(f"shipper: Invalid value for '--data': Directory '{shipper.data}' is not readable; ")
+
+
+@pytest.mark.parametrize("words", [RUN, *READERS])
+def test_a_data_folder_that_must_only_be_listed_is_named(shipper: Shipper, words: tuple[str, ...]) -> None:
+    """Its files cannot be opened."""
+    shipper.once()
+    with mode(shipper.data, 0o400):
         assert str(shipper.data) in complaint(shipper(*words, code=1))
-    finally:
-        shipper.data.chmod(0o700)
+
+
+def test_a_data_folder_that_must_not_be_written_is_named(shipper: Shipper) -> None:
+    """An existing one that is empty."""
+    shipper.data.mkdir()
+    with mode(shipper.data, 0o500):
+        said = complaint(shipper.once(code=1))
+    assert said.startswith(f"shipper: {shipper.data}/tail.lock: cannot be opened (Permission denied); ")
+
+
+def test_a_stored_data_folder_that_must_not_be_written_is_named(shipper: Shipper) -> None:
+    """One that holds records."""
+    shipper.once()
+    with mode(shipper.data, 0o500):
+        assert str(shipper.data) in complaint(shipper.once(code=1))
+
+
+@pytest.mark.parametrize("command", ["scan", "preview"])
+def test_what_stores_nothing_does_without_the_data_folder(shipper: Shipper, command: str) -> None:
+    """It would only give the key of the fingerprints."""
+    shipper.data.mkdir()
+    with mode(shipper.data, 0o400):
+        assert shipper(command, shipper.log).err == ""
