@@ -14,6 +14,8 @@ HOLE_BYTES = 512
 """A file that begins with at least this many NULs begins with a hole, not with a line."""
 LATE_WRITER_S = 10.0
 """How long a rotated file that was read to its end is watched for a writer that has not let go of it."""
+DELETED_S = 600.0
+"""How long a deleted file that no new one followed is read on: its writer may not have noticed."""
 
 
 @dataclass(slots=True)
@@ -59,14 +61,22 @@ def read(family: Family, turn: Turn) -> bool:
                 family.busy = True
                 return True
         if newer:
-            family.busy = family.busy or tracked.handle is not None or bool(tracked.buffer or tracked.unread)
-            if _left(tracked, turn):
-                continue
-            if tracked.buffer:
-                head = [tracked]
-            elif not turn.exact:
-                _finish(tracked, family, turn)
+            head = _end_of_rotated(tracked, family, turn)
+        elif tracked.away and not (tracked.buffer or tracked.unread) and turn.now - tracked.grew_at > DELETED_S:
+            _finish(tracked, family, turn)
     return False
+
+
+def _end_of_rotated(tracked: Tracked, family: Family, turn: Turn) -> list[Tracked]:
+    """The beginning of a line that the next file may go on with, or nothing: then the file is finished."""
+    family.busy = family.busy or tracked.handle is not None or bool(tracked.buffer or tracked.unread)
+    if _left(tracked, turn):
+        return []
+    if tracked.buffer:
+        return [tracked]
+    if not turn.exact:
+        _finish(tracked, family, turn)
+    return []
 
 
 def _left(tracked: Tracked, turn: Turn) -> int:

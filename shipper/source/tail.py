@@ -13,7 +13,6 @@ file itself is the buffer: while the sinks hold, nothing is read, and a file tha
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field
@@ -21,14 +20,13 @@ from pydantic import BaseModel, ByteSize, ConfigDict, Field
 from shipper import log
 from shipper.clock import parse_when
 from shipper.context import Context
-from shipper.model import Batch, Origin, Progress
+from shipper.model import Batch, Origin
 from shipper.source.batching import Builder
-from shipper.source.cursor import base_name
 from shipper.source.discovery import Discovery
+from shipper.source.families import EVER, Families
 from shipper.source.family import Family, Limits
 from shipper.source.file import Tracked
 from shipper.source.handles import Handles
-from shipper.source.listing import Folders, look_at
 from shipper.source.reading import Turn, flush_quiet, read, read_again
 from shipper.source.watch import Watch
 from shipper.state import save_progress
@@ -76,22 +74,21 @@ class Tail:
         self._config = config
         self._context = context
         self._clock = context.clock
-        self._discovery = Discovery(config.paths, config.exclude)
-        self._folders = Folders()
-        self._handles = Handles()
-        self._limits = Limits(int(config.max_line), int(config.block), config.flush_after_s)
-        self._families: dict[str, Family] = {}
         self._partial: dict[str, Family] = {}
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._watch = Watch(self._wake) if config.watch and not context.once else None
         self._complained: set[str] = set()
         self._refused: set[str] = set()
-        self._skip_before: float | None = None
-        if config.start == "end":
-            self._skip_before = float("inf")
-        elif config.start != "beginning":
-            self._skip_before = parse_when(config.start, self._clock.now())
+        skip_before: float | None = None
+        if config.start != "beginning":
+            skip_before = EVER if config.start == "end" else parse_when(config.start, self._clock.now())
+        limits = Limits(int(config.max_line), int(config.block), config.flush_after_s)
+        discovery = Discovery(config.paths, config.exclude)
+        self._handles = Handles()
+        self._families = Families(
+            discovery, limits, self._handles, watch=self._watch, skip_before=skip_before, complain=self._complain
+        )
 
     def stop(self) -> None:
         """Ends the iteration after the batch in hand."""
@@ -113,7 +110,7 @@ class Tail:
         while not self._stopped.is_set():
             self._wake.clear()
             if not self._context.once:
-                self._discover()
+                self._families.discover(self._clock.monotonic())
             batch, more = self._round()
             if len(batch) or batch.progress or batch.changes or not more:
                 yield batch
@@ -163,7 +160,7 @@ class Tail:
             self._refused.clear()
             if read(family, turn):
                 # The next round begins with those that had no turn.
-                self._families[family.base] = self._families.pop(family.base)
+                self._families.move_to_end(family.base)
                 family.due = turn.now
                 return True
             self._wait_for(family, turn.now)
@@ -207,11 +204,7 @@ class Tail:
         if self._watch is None:
             return
         for path in self._watch.take(now):
-            family = self._families.get(path) or self._families.get(base_name(path))
-            if family is not None:
-                family.due = now
-            else:
-                self._discovery.soon(now)
+            self._families.changed(path, now)
 
     def _adopt(self, new: list[Tracked]) -> bool:
         """Stores files seen for the first time before anything of them is read: their id has to survive."""
@@ -242,73 +235,12 @@ class Tail:
             self._complained.add(path)
             log.say("error", what, path=path, reason=reason, remedy=remedy)
 
-    # ── which files ───────────────────────────────────────────────────────────────────────────────────────────────
-
     def _start(self) -> None:
-        """Takes up the files of an earlier run, and those that stand there now."""
-        known: dict[str, list[Progress]] = {}
-        for progress in self._context.state.files().values():
-            if self._discovery.covers(progress.family):
-                known.setdefault(progress.family, []).append(progress)
-        for base, files in known.items():
-            self._follow(base).knows(files)
-        self._discover(first=True)
+        """Takes up the files of an earlier run, and those that stand there now, under the names that they have now."""
+        self._families.start(self._context.state.files().values(), self._clock.monotonic())
         if not self._families:
             log.say("warning", "no file matches yet, waiting for one", paths=", ".join(self._config.paths))
-        # Before an intent is repeated, files must be known under the names that they have now.
         self._look(list(self._families.values()), self._clock.monotonic())
-
-    def _discover(self, first: bool = False) -> None:
-        now = self._clock.monotonic()
-        self._handles.close_idle(now)
-        heard_again = self._watch is not None and self._watch.rest_over(now)
-        if not (self._discovery.due(now) or first or heard_again):
-            return
-        began = time.perf_counter()
-        for path, error in self._discovery.refused():
-            self._complain(path, error)
-        new = self._discovery.bases(self._families.__contains__)
-        if new:
-            self._take_up(new, first)
-        if self._watch:
-            self._watch.follow({os.path.dirname(base) for base in self._families} | set(self._discovery.folders))
-        self._discovery.took(now, time.perf_counter() - began)
-
-    def _take_up(self, bases: list[str], first: bool) -> None:
-        owners = {tracked.node: (tracked, family) for family in self._families.values() for tracked in family.files}
-        taken: set[tuple[int, int]] = set()
-        for base in bases:
-            seen = look_at(base)
-            if seen is not None and (seen.node in taken or self._is_moved(base, owners.get(seen.node))):
-                continue
-            family = self._follow(base)
-            if first or self._skip_before != float("inf"):
-                # What appears while we follow began while we follow.
-                family.skip_before = self._skip_before
-            if seen is not None:
-                taken.add(seen.node)
-
-    def _is_moved(self, path: str, owner: tuple[Tracked, Family] | None) -> bool:
-        """Whether a path leads to a file that is followed already: another name of it, or where a rotation put it."""
-        if owner is None:
-            return False
-        tracked, family = owner
-        place = look_at(tracked.path)
-        if place is not None and place.node == tracked.node and not tracked.away and tracked.claim is None:
-            return True
-        if tracked.handle is None and not tracked.open(path):
-            return False
-        if tracked.unread:
-            self._handles.used(tracked)
-        tracked.path, tracked.away = path, False
-        family.stale = True
-        return True
-
-    def _follow(self, base: str) -> Family:
-        family = self._families[base] = Family(base, self._limits, self._folders, self._handles)
-        family.grew_at = self._clock.monotonic()
-        log.say("info", "following", path=base)
-        return family
 
     # ── special runs ──────────────────────────────────────────────────────────────────────────────────────────────
 

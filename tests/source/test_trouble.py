@@ -247,6 +247,23 @@ def test_a_second_name_of_a_file_is_not_a_second_file(data, log):
     log.with_name("backend.a.log").symlink_to(log)
     os.link(log, log.with_name("backend.z.log"))
     assert read_once(data, log.parent / "backend.*.log", log) == [b"1"]
+    append(log, b"2\n")
+    assert read_once(data, log.parent / "backend.*.log", log) == [b"2"]
+
+
+def test_names_that_come_and_go_do_not_add_up(data, log):
+    """With a process id in them, for example."""
+    follower = Follower(data, log.parent / "*.log")
+    for number in range(3):
+        path = log.with_name(f"{number}.log")
+        append(path, b"1\n")
+        follower.look()
+        path.unlink()
+        for _ in range(8):
+            follower.clock.advance(300)
+            follower.look()
+    assert list(follower.tail._families) == []
+    assert follower.state.files() == {}
 
 
 def test_a_symbolic_link_that_is_swapped_is_followed_to_its_new_end(data, log):
