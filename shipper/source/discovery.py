@@ -14,7 +14,7 @@ EVERY_S = 1.0
 FULL_EVERY_S = 10.0
 """Also without a change of the folders: what a symbolic link leads to changes no folder of ours."""
 SHARE = 50
-"""Looking for new files takes at most one part in so many of the time."""
+"""Looking for new files takes at most one part in so many of the CPU time."""
 
 
 class Discovery:
@@ -43,7 +43,7 @@ class Discovery:
         self._next = min(self._next, now + EVERY_S / 10)
 
     def took(self, now: float, seconds: float) -> None:
-        """What the last look cost."""
+        """What the last look cost, in seconds of CPU."""
         self._full = now + FULL_EVERY_S
         self._next = max(self._next, now + SHARE * seconds)
 

@@ -65,7 +65,7 @@ class Families(OrderedDict[str, Family]):
         heard_again = self._watch is not None and self._watch.rest_over(now)
         if not (self._discovery.due(now) or first or heard_again):
             return
-        began = time.perf_counter()
+        began = time.thread_time()
         for path, error in self._discovery.refused():
             self._complain(path, error)
         self._forget_empty()
@@ -74,7 +74,7 @@ class Families(OrderedDict[str, Family]):
             self._take_up(new, now, first)
         if self._watch:
             self._watch.follow({os.path.dirname(base) for base in self} | set(self._discovery.folders))
-        self._discovery.took(now, time.perf_counter() - began)
+        self._discovery.took(now, time.thread_time() - began)
 
     def _forget_empty(self) -> None:
         """Names with a date or a process id in them would add up for ever."""
