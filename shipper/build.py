@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from shipper import config as configuration
 from shipper import log
-from shipper.clock import parse_duration
-from shipper.config import Document, Mistake, Pipeline, nearest, validate
+from shipper.clock import parse_duration, parse_when
+from shipper.config import DetectConfig, Document, Mistake, Pipeline, nearest, validate
 from shipper.context import Context
 from shipper.decode import stage as decode_stage
 from shipper.detect.alerting import Alerting
@@ -92,11 +93,28 @@ def check(path: Path, env: Mapping[str, str] = os.environ) -> tuple[Plan | None,
     pipeline = validate(document, Pipeline, document.value) if document.value is not None else None
     raw = document.value if isinstance(document.value, dict) else {}
     parts = {section: _parts(document, section, package, raw) for section, package in PACKAGES.items()}
-    if pipeline is not None:
-        _check_durations(document, pipeline)
+    _check_durations(document, raw)
+    _check_times(document, raw)
     if pipeline is None or document.mistakes:
         return None, sorted(document.mistakes, key=lambda mistake: mistake.line)
     return Plan(path, pipeline, parts), []
+
+
+def check_all(path: Path, env: Mapping[str, str] = os.environ) -> list[str]:
+    """Every mistake of a pipeline file and of the rules that it names, a line each. Raises `UsageError` as `check`."""
+    found, mistakes = check(path, env)
+    detect = found.pipeline.detect if found else _named_rules(configuration.read_document(path, env))
+    loaded = load([path.parent / one for one in detect.rules], [path.parent / one for one in detect.secrets])
+    return [*map(str, mistakes), *map(str, loaded.problems)]
+
+
+def _named_rules(document: Document) -> DetectConfig:
+    """Which rules a file with mistakes names, as far as it can be told: nobody should have to check twice."""
+    raw: Any = document.value.get("detect") or {} if isinstance(document.value, dict) else None
+    try:
+        return DetectConfig.model_validate({key: raw[key] for key in ("rules", "secrets") if key in raw})
+    except (TypeError, ValidationError):
+        return DetectConfig(rules=[], secrets=[])
 
 
 def plan(path: Path, env: Mapping[str, str] = os.environ) -> Plan:
@@ -145,11 +163,41 @@ def _is_component(file: Path) -> bool:
     return "\nclass Config(" in text and "\ndef build(" in text
 
 
-def _check_durations(document: Document, pipeline: Pipeline) -> None:
+def _check_durations(document: Document, raw: dict[str, Any]) -> None:
+    detect = raw.get("detect")
+    realert = detect.get("realert") if isinstance(detect, dict) else None
+    if not isinstance(realert, str):
+        return
     try:
-        parse_duration(pipeline.detect.realert)
+        parse_duration(realert)
     except UsageError as error:
         document.wrong(("detect", "realert"), f"`detect.realert`: {error}")
+
+
+def _check_times(document: Document, raw: dict[str, Any]) -> None:
+    """What a source says of time: no zone that does not exist, which would be taken for UTC without a word."""
+    sources = raw.get("sources")
+    for place, entry in enumerate(sources if isinstance(sources, list) else ()):
+        zone, start = (entry.get("timezone"), entry.get("start")) if isinstance(entry, dict) else (None, None)
+        if isinstance(zone, str) and not _is_zone(zone):
+            close = nearest(zone, sorted(available_timezones()), listed=False)
+            document.wrong(("sources", place, "timezone"), f"this machine knows no time zone `{zone}`{close}")
+        if isinstance(start, str) and start not in ("beginning", "end"):
+            _check_start(document, place, start)
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        return name == "UTC" or bool(ZoneInfo(name))
+    except (KeyError, ValueError, OSError):
+        return False
+
+
+def _check_start(document: Document, place: int, start: str) -> None:
+    try:
+        parse_when(start, 0.0)
+    except UsageError as error:
+        document.wrong(("sources", place, "start"), f"`start`: {error}, or `beginning` or `end`")
 
 
 @dataclass(slots=True)

@@ -191,9 +191,9 @@ def _fields_at(model: type[BaseModel], loc: Loc) -> Iterator[str]:
     yield from model.model_fields
 
 
-def nearest(word: str, known: list[str]) -> str:
-    """` — did you mean …?`, or the list of what there is."""
+def nearest(word: str, known: list[str], *, listed: bool = True) -> str:
+    """`; did you mean …?`, or else, when it is short enough to be `listed`, the list of what there is."""
     close = difflib.get_close_matches(word, known, 1, 0.6)
     if close:
         return f"; did you mean `{close[0]}`?"
-    return f"; known are: {', '.join(sorted(known))}" if known else ""
+    return f"; known are: {', '.join(sorted(known))}" if known and listed else ""

@@ -84,7 +84,41 @@ def test_names_every_mistake_at_once_with_its_line(write):
     assert "5: `poll_s`: input should be greater than 0" in text
     assert "6: there is no source of type `tial`; did you mean `tail`?" in text
     assert "8: `sinks.0.type` is missing" in text
+    assert "10: `detect.realert`: 'soon' is not a duration" in text
     assert "11: unknown key `detect.ruels`; did you mean `rules`?" in text
+
+
+def test_names_the_mistakes_of_the_rules_beside_those_of_the_file(write, tmp_path):
+    """Nobody has to check twice; where the rules stand cannot be told, the file's own mistakes stand alone."""
+    (tmp_path / "mine.yml").write_text("title: no id\n")
+    path = write(GOOD + "sorces: []\ndetect: {rules: [mine.yml, nowhere], secrets: [], ruels: []}\n")
+    found = [line.removeprefix(f"{tmp_path}/").partition(" ")[0] for line in build.check_all(path, {})]
+    assert sorted(found) == ["mine.yml:1:", "nowhere:1:", "pipeline.yml:6:", "pipeline.yml:7:"]
+    assert len(build.check_all(write(GOOD + "detect: [rules]\n"), {})) == 1
+    assert len(build.check_all(write("- 1\n"), {})) == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        (
+            "timezone: Europe/Berln",
+            ["4: this machine knows no time zone `Europe/Berln`; did you mean `Europe/Berlin`?"],
+        ),
+        ("timezone: Europe", ["4: this machine knows no time zone `Europe`"]),
+        ("timezone: ../UTC", ["4: this machine knows no time zone `../UTC`"]),
+        ("start: sometime", ["4: `start`: 'sometime' is not a time; write for example"]),
+        ("timezone: UTC", []),
+        ("timezone: America/New_York", []),
+        ("start: end", []),
+        ("start: 7d", []),
+        ("start: '2026-11-23'", []),
+    ],
+)
+def test_a_source_says_times_that_there_are(write, setting, expected):
+    """A zone that does not exist would be taken for UTC without a word."""
+    found = mistakes(write(GOOD.replace("sinks:", f"    {setting}\nsinks:")))
+    assert [line[: len(start)] for line, start in zip(found, expected, strict=True)] == expected
 
 
 @pytest.mark.parametrize(

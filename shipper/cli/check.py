@@ -7,7 +7,6 @@ import click
 from shipper import build
 from shipper.config import default_pipeline
 from shipper.errors import UsageError
-from shipper.rules import load
 
 
 @click.command(short_help="Every mistake of a pipeline in one go.")
@@ -18,11 +17,7 @@ def check(pipeline: Path | None) -> None:
     Ends with 0 when all is well, with 2 when something is wrong.
     """
     path = pipeline or default_pipeline()
-    plan, mistakes = build.check(path)
-    lines = [str(mistake) for mistake in mistakes]
-    if plan is not None:
-        loaded = load(plan.rule_paths, plan.secret_paths)
-        lines += [str(problem) for problem in loaded.problems]
+    lines = build.check_all(path)
     for line in lines:
         click.echo(line)
     if lines:
