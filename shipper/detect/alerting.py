@@ -228,4 +228,6 @@ class Scan:
         opened = OpenAlerts(limit=len(self._found) + 1)
         for found in sorted(self._found, key=lambda evidence: evidence.event.at):
             _take(found, self._correlators, opened)
-        return sorted((alert for alert, _ in opened.changes()), key=lambda alert: (micros(alert.last), alert.id))
+        return sorted(
+            (alert for alert, _ in opened.changes()), key=lambda alert: (micros(alert.last), alert.rule_id, alert.id)
+        )
