@@ -5,7 +5,7 @@
 FILE holds stored records, one a line, as a run with the embedded sink leaves them below `hot/`; without it they are
 made up. Sealing costs the more the longer they are, so the mean length is printed.
 
-Appending is measured in this process (fsync and commit included), sealing in the child that a run starts for it.
+Appending is measured in this process (checks, fsync and commit included), sealing in the child that a run starts.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import orjson
 
 from shipper.clock import SystemClock
 from shipper.model import Batch, Origin, Span
-from shipper.sink.embedded import by_day
+from shipper.sink.embedded import by_day, unfit
 from shipper.state import State
 from shipper.store.columns import COLUMNS
 from shipper.store.layout import Segment, listed
@@ -77,6 +77,7 @@ def append(data: Path, rows: list[bytes], size: int) -> float:
         out = rows[start : start + size]
         offsets = list(range(start * 300, (start + len(out)) * 300, 300))
         batch = Batch(out, offsets, [Span(0, len(out), ORIGIN)], 0.0, times=[TIME] * len(out), out=out)
+        assert not unfit(out)
         batch.changes = [segments.append("records", *each) for each in by_day(batch, set())]
         state.commit(batch)
     spent = time.process_time() - started

@@ -8,6 +8,7 @@ Refused for good: a row that is not one line of UTF-8 with one JSON object from 
 """
 
 from collections.abc import Iterable
+from operator import itemgetter
 from pathlib import Path
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field
@@ -21,8 +22,9 @@ from shipper.store.recover import recover
 from shipper.store.sealer import Sealer
 from shipper.store.segments import Limits, Segments
 
-BREAKERS = (b"\r", b"\x01")
-"""Beside the newline, what a stored line cannot hold; JSON holds neither unescaped."""
+BREAKERS = (b"\n", b"\r", b"\x01")
+"""What a stored line cannot hold; JSON holds none of them unescaped."""
+_FIRST, _LAST = itemgetter(0), itemgetter(-1)
 
 
 class Config(BaseModel):
@@ -106,10 +108,9 @@ def by_day(batch: Batch, without: set[int]) -> Iterable[tuple[str, list[bytes], 
 
 def unfit(rows: list[bytes]) -> list[tuple[int, str]]:
     """Rows that cannot be stored as a line, and why; looks at each only when the block as a whole is not clean."""
-    block = b"\n".join(rows)
-    inner = len(rows) - 1
-    whole = block[:1] == b"{" and block[-1:] == b"}" and block.count(b"}\n{") == inner == block.count(b"\n")
-    if not rows or (whole and not any(each in block for each in BREAKERS) and _is_utf8(block)):
+    block = b"".join(rows)
+    framed = all(rows) and set(map(_FIRST, rows)) <= {ord("{")} and set(map(_LAST, rows)) <= {ord("}")}
+    if framed and not any(each in block for each in BREAKERS) and _is_utf8(block):
         return []
     return [(row, reason) for row, line in enumerate(rows) if (reason := _why_unfit(line))]
 
@@ -117,7 +118,7 @@ def unfit(rows: list[bytes]) -> list[tuple[int, str]]:
 def _why_unfit(line: bytes) -> str:
     if line[:1] != b"{" or line[-1:] != b"}":
         return "not a JSON object"
-    if b"\n" in line or any(each in line for each in BREAKERS):
+    if any(each in line for each in BREAKERS):
         return "a line break or control character that JSON has to escape"
     return "" if _is_utf8(line) else "not UTF-8"
 
