@@ -281,3 +281,14 @@ def default_notifiers(data: Path) -> list[Notifier]:
     chosen = plan(configuration.default_pipeline())
     make_data_folder(data)
     return chosen.notifiers(Context(data, State(data / "state.db"), base=chosen.path.parent))
+
+
+def id_of_rule(name: str) -> str:
+    """The id of the default pipeline's rule of this name; what is no rule's name stays as it is."""
+    try:
+        ruleset = load_rules_of(plan(configuration.default_pipeline())).ruleset
+    except UsageError:
+        return name
+    ids = {rule.name.casefold(): rule.id for rule in ruleset.rules}
+    ids |= {rule.name.casefold(): rule.id for rule in ruleset.correlations}
+    return ids.get(name.casefold(), name)

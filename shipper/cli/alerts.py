@@ -75,20 +75,21 @@ def _row(alert: Alert) -> list[Text]:
 @click.option("--reason", required=True, help="Why, for those who find it later.")
 @click.pass_context
 def silence(ctx: click.Context, rule: str, how_long: str, reason: str) -> None:
-    """Tell nobody of RULE (its id or title) for a while. Its alerts are still recorded."""
+    """Tell nobody of RULE (its name, id or title) for a while. Its alerts are still recorded."""
     seconds = parse_duration(how_long)
+    wanted = ctx.obj.rule_id(rule)
     path = ctx.obj.data / "state.db"
     State(path, readonly=True).close()
     state = State(path)
     until = time.time() + seconds
     if seconds == 0:
-        state.run(StateChange("DELETE FROM silences WHERE lower(rule_id) = lower(?)", (rule,)))
+        state.run(StateChange("DELETE FROM silences WHERE lower(rule_id) IN (lower(?), lower(?))", (rule, wanted)))
         click.echo(f"{rule} is no longer silenced")
     else:
-        state.run(StateChange("INSERT INTO silences(rule_id, until, reason) VALUES (?, ?, ?)", (rule, until, reason)))
+        state.run(StateChange("INSERT INTO silences(rule_id, until, reason) VALUES (?, ?, ?)", (wanted, until, reason)))
         click.echo(f"{rule} is silenced until {iso(until)[:19]}Z")
-    if not _known(state, rule):
-        click.echo(f"no alert of a rule {rule!r} so far; its ids and titles: shipper rules list", err=True)
+    if not _known(state, wanted):
+        click.echo(f"no alert of a rule {rule!r} so far; names and titles: shipper rules list", err=True)
     state.close()
 
 

@@ -40,6 +40,10 @@ class Settings:
         # What builds a pipeline takes a third of a second to load, and the other commands do without it.
         return [*import_module("shipper.build").default_notifiers(self.data)]
 
+    def rule_id(self, name: str) -> str:
+        """The id of the default pipeline's rule of this name; what is no rule's name stays as it is."""
+        return str(import_module("shipper.build").id_of_rule(name))
+
 
 class Commands(click.Group):
     """Loads a command's module when it is called, and gives each command `--data`."""

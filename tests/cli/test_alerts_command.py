@@ -148,6 +148,18 @@ def test_a_silence_holds_for_its_time_and_can_be_ended(shipper: Shipper) -> None
     state.close()
 
 
+def test_a_rule_is_silenced_by_the_name_that_the_list_shows(shipper: Shipper) -> None:
+    """Alerts know a rule by id and title alone."""
+    shipper.store(rule_id="7eb38b51-444c-44f3-bd0f-1c78047026d9", rule="API rate limit hit")
+    state = State(shipper.data / "state.db")
+    code, _, err = shipper("silence", "API_rate_limit", "--for", "2h", "--reason", "x")
+    assert (code, err) == (0, "")
+    assert silenced(state, "7eb38b51-444c-44f3-bd0f-1c78047026d9", "API rate limit hit", time.time())
+    shipper("silence", "api_rate_limit", "--for", "0s", "--reason", "done")
+    assert not silenced(state, "7eb38b51-444c-44f3-bd0f-1c78047026d9", "API rate limit hit", time.time())
+    state.close()
+
+
 def test_silencing_a_rule_that_never_fired_says_so(shipper: Shipper) -> None:
     code, _, err = shipper("silence", "typo", "--for", "2h", "--reason", "x")
     assert code == 0
