@@ -75,6 +75,13 @@ class Plan:
         return [part.build(context) for part in self.parts["notify"]]
 
     @property
+    def reading(self) -> dict[str, Any]:
+        """How `source.files.read_file` reads a file as the first source would: dataset, time zone, longest line."""
+        first = self.parts["sources"][0].config
+        names = {"dataset": "dataset", "timezone": "timezone", "max_line": "limit"}
+        return {to: getattr(first, name) for name, to in names.items() if hasattr(first, name)}
+
+    @property
     def realert_s(self) -> float:
         return parse_duration(self.pipeline.detect.realert)
 

@@ -2,8 +2,9 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from shipper.clock import SystemClock
 from shipper.decode.stage import Decode
@@ -27,8 +28,16 @@ def fingerprint_key(data: Path) -> bytes:
 class Offline:
     """Decode, enrich, detect and redact, as in a run."""
 
-    def __init__(self, loaded: Loaded, key: bytes, enrich: EnrichConfig | None = None) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        key: bytes,
+        enrich: EnrichConfig | None = None,
+        reading: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`reading`: arguments of `read_file`, as the pipeline's source reads."""
         self._clock = SystemClock()
+        self._reading = reading or {}
         self._enrich = enrich
         self.metrics = Metrics()
         keyed = loaded.secrets.keyed(key)
@@ -39,7 +48,7 @@ class Offline:
         """The batches of one file (`-`: standard input), through detection, and the line (from 1) of each row."""
         decode, enrich = Decode(metrics=self.metrics), Enrich(self._enrich)
         numbers = _LineNumbers()
-        for raw in read_file(path, self._clock.now()):
+        for raw in read_file(path, self._clock.now(), **self._reading):
             numbers.see(raw)
             batch = self._detect(enrich(decode(raw)))
             if len(batch):

@@ -27,7 +27,7 @@ def preview(ctx: click.Context, file: str, pipeline: Path | None) -> None:
     """
     chosen = plan(pipeline or default_pipeline())
     loaded = load_rules_of(chosen)
-    offline = Offline(loaded, fingerprint_key(ctx.obj.data), chosen.enrich)
+    offline = Offline(loaded, fingerprint_key(ctx.obj.data), chosen.enrich, chosen.reading)
     console = Console(highlight=False, soft_wrap=True)
     for batch, _ in offline.batches(file):
         findings: dict[int, list[Finding]] = {}

@@ -40,7 +40,7 @@ def scan(ctx: click.Context, files: tuple[str, ...], rules: tuple[Path, ...], se
     """
     shipped = plan(default_pipeline())
     loaded = whole(list(rules) or shipped.rule_paths, list(secrets) or shipped.secret_paths)
-    offline = Offline(loaded, fingerprint_key(ctx.obj.data), shipped.enrich)
+    offline = Offline(loaded, fingerprint_key(ctx.obj.data), shipped.enrich, shipped.reading)
     alerts = Scan(loaded.ruleset, scrub=offline.redact.text, realert=shipped.realert_s)
     for file in dict.fromkeys(files):
         for batch, lines in offline.batches(file):
