@@ -255,7 +255,7 @@ class Tailing(RuleBasedStateMachine):
 
 
 Tailing.TestCase.settings = settings(
-    max_examples=3000 if DEEP else 100,
+    max_examples=1200 if DEEP else 100,
     stateful_step_count=60 if DEEP else 30,
     deadline=None,
     suppress_health_check=list(HealthCheck),
