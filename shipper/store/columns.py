@@ -28,17 +28,9 @@ HAS_OBJECT = "doc LIKE '%{%{%'"
 of the paths."""
 
 
-def select_list(doc: str = "doc") -> str:
-    """`expression AS "column", …` over a VARCHAR with one document: each column is extracted when it is asked for."""
-    typed = [
-        f"{_cast(_first(_extract(doc, paths(name)), range(1, len(paths(name)) + 1)), kind)} AS {quoted(name)}"
-        for name, kind in COLUMNS.items()
-    ]
-    return ", ".join([*typed, f"{doc} AS doc"])
-
-
 def select_all(source: str, *, sound: bool = False) -> str:
-    """A SELECT of every column and `doc` from a relation that has `doc`, going through each document only once.
+    """A SELECT of every column and `doc` from a relation that has `doc`, going through each document only once, and
+    not at all when no column is asked for.
 
     `sound`: the documents are taken to be well-formed, which is quicker; the statement fails when one is not.
     """
@@ -63,16 +55,17 @@ def no_rows() -> str:
 
 
 def csv_lines(paths_sql: str, longest: int, *, parallel: bool = True) -> str:
-    """A relation `doc`, one row a line, whatever the line holds; `longest` is in bytes. A scan that is made to be
-    shared by threads costs a small buffer twice as much, so what runs on one thread says so.
+    """A relation `doc`, one row a line, whatever the line holds; `longest` is in bytes. A scan that threads can share
+    takes 16 MiB more, and costs twice as much with less: what runs on one thread says so.
 
     DuckDB's JSON reader fails on a lone surrogate and trims blanks; its CSV reader with a delimiter that cannot occur
     in JSON hands lines on as they are.
     """
     room = max(longest + 2, 1 << 16)
+    buffer = max(room, 1 << 22 if parallel else 1 << 18)
     return (
         f"read_csv({paths_sql}, columns={{'doc': 'VARCHAR'}}, delim='\x01', quote='', escape='', header=false, "
-        f"auto_detect=false, strict_mode=false, max_line_size={room}, buffer_size={max(room, 1 << 20)}, "
+        f"auto_detect=false, strict_mode=false, max_line_size={room}, buffer_size={buffer}, "
         f"parallel={str(parallel).lower()})"
     )
 

@@ -7,20 +7,21 @@ the committed bytes are copied into anonymous memory, because it may grow, or be
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from shipper.clock import iso
 from shipper.errors import ShipperError
 from shipper.state import State
-from shipper.store.columns import COLUMNS, csv_lines, no_rows, quoted, select_list, text
+from shipper.store.columns import COLUMNS, csv_lines, no_rows, quoted, select_all, text
 from shipper.store.layout import Segment, listed
 
 ATTEMPTS = 20
 """A segment that is gone was sealed between listing and opening; that this happens 20 times in a row is no accident."""
 PIECE = 8 << 20
 """Bytes that `new_rows` reads of one segment at a time."""
+UTC = "SET TimeZone = 'UTC'"
 
 Seen = dict[int, tuple[int, int]]
 """Segment number → `(bytes, rows)` that a follower has had of it; the bytes count only while it is open."""
@@ -42,8 +43,11 @@ class Reader:
         """Raises `ShipperError` when nothing has been stored there yet."""
         self.data = data
         self._state = State(data / "state.db", readonly=True)
+        self._stack = ExitStack()
+        self._duckdb: Any = None
 
     def close(self) -> None:
+        self._stack.close()
         self._state.close()
 
     def segments(
@@ -63,9 +67,17 @@ class Reader:
         """
         with ExitStack() as stack:
             snapshot = self._snapshot(stack, stream, since, until)
-            connection = stack.enter_context(open_duckdb(self.data / "tmp" / f"read-{os.getpid()}"))
-            connection.execute(f"CREATE VIEW records AS {view(snapshot)}")
+            connection = stack.enter_context(closing(self._cursor()))
+            connection.execute(f"CREATE TEMP VIEW records AS {view(snapshot)}")
             yield connection
+
+    def _cursor(self) -> Any:
+        """A connection with temporary views of its own, to one DuckDB for all days of a search."""
+        if self._duckdb is None:
+            self._duckdb = self._stack.enter_context(open_duckdb(self.data / "tmp" / f"read-{os.getpid()}"))
+        cursor = self._duckdb.cursor()
+        cursor.execute(UTC)
+        return cursor
 
     def _snapshot(self, stack: ExitStack, stream: str, since: float | None, until: float | None) -> Snapshot:
         missing: Segment | None = None
@@ -137,7 +149,7 @@ def view(snapshot: Snapshot) -> str:
     if snapshot.sealed:
         parts.append(f"SELECT * FROM read_parquet({_texts(snapshot.sealed)}, union_by_name=true)")
     if snapshot.open:
-        parts.append(f"SELECT {select_list()} FROM {csv_lines(_texts(snapshot.open), snapshot.longest)}")
+        parts.append(select_all(csv_lines(_texts(snapshot.open), snapshot.longest)))
     names = ", ".join(quoted(name) for name in [*COLUMNS, "doc"])
     return f"SELECT {names} FROM ({' UNION ALL BY NAME '.join(parts)})"
 
@@ -161,7 +173,7 @@ def open_duckdb(spill: Path, memory: str = "", threads: int = 0) -> Iterator[Any
         settings["threads"] = threads
     connection = duckdb.connect(config=settings)
     try:
-        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(UTC)
         yield connection
     finally:
         connection.close()

@@ -3,7 +3,7 @@
 from shipper.clock import ManualClock
 from shipper.sink.embedded import by_day
 from shipper.state import State
-from shipper.store.read import Reader
+from shipper.store.read import Reader, open_duckdb
 from shipper.store.recover import recover
 from shipper.store.seal import write_parquet
 from shipper.store.segments import Limits, Segments
@@ -13,6 +13,22 @@ NOON = 1_763_899_200.0
 """2025-11-23T12:00:00Z"""
 TODAY = "2025-11-23T12:00:00Z"
 YESTERDAY = "2025-11-22T12:00:00Z"
+
+ODD = [
+    b'{"seq": 1 ,  "spaced":[ 1,2 ] }',
+    b'{"message":"a\\u0000b"}',
+    b'{"message":"\\ud800 alone"}',
+    '{"message":"ünïcödé 🎈"}'.encode(),
+    b'{"message":1,"message":2}',
+    b'{"message":"C:\\\\x01 and \\\\N"}',
+    b'{"message":"a,b;c\\"d\\""}',
+    b'{"n":123456789012345678901234567890,"f":1e400}',
+    b'{"message":NaN}',
+    b'{"deep":' + b"[" * 2000 + b"]" * 2000 + b"}",
+    b"{not JSON at all}",
+    b"{}",
+]
+"""Documents, not all of them well-formed."""
 
 
 def row(number, **fields):
@@ -68,3 +84,17 @@ def followed(data, stream="records"):
     rows, _ = reader.new_rows({}, stream)
     reader.close()
     return sorted(rows)
+
+
+def sealed(tmp_path, *rows):
+    """Where the Parquet of these rows lies."""
+    source, target = tmp_path / "lines", tmp_path / "sealed"
+    source.write_bytes(b"".join(each + b"\n" for each in rows))
+    write_parquet(source, source.stat().st_size, len(rows), target, tmp_path / "tmp")
+    return target
+
+
+def ask(select, *arguments):
+    """The answer of a DuckDB of its own."""
+    with open_duckdb(arguments[0].parent / "tmp") as connection:
+        return connection.execute(select).fetchall()

@@ -1,66 +1,27 @@
 """Sealing: the same documents byte for byte, typed columns beside them, and nothing lost when it fails."""
 
-import json
 import os
 import subprocess
 import sys
 from contextlib import closing
 
-import duckdb
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shipper import fields
 from shipper.clock import ManualClock
 from shipper.store import seal as sealing
-from shipper.store.columns import COLUMNS, csv_lines, no_rows, paths, quoted, select_all, select_list, text
+from shipper.store.columns import COLUMNS, text
 from shipper.store.layout import listed
 from shipper.store.read import open_duckdb
-from shipper.store.seal import SealError, Sealing, longest_line, write_parquet
+from shipper.store.seal import SealError, Sealing, write_parquet
 from shipper.store.sealer import Sealer, publish
-from tests.store.store import NOON, Store, row, seal_here, stored
-
-ODD = [
-    b'{"seq": 1 ,  "spaced":[ 1,2 ] }',
-    b'{"message":"a\\u0000b"}',
-    b'{"message":"\\ud800 alone"}',
-    '{"message":"ünïcödé 🎈"}'.encode(),
-    b'{"message":1,"message":2}',
-    b'{"message":"C:\\\\x01 and \\\\N"}',
-    b'{"message":"a,b;c\\"d\\""}',
-    b'{"n":123456789012345678901234567890,"f":1e400}',
-    b'{"message":NaN}',
-    b'{"deep":' + b"[" * 2000 + b"]" * 2000 + b"}",
-    b"{not JSON at all}",
-    b"{}",
-]
-
-
-def sealed(tmp_path, *rows):
-    """Where the Parquet of these rows lies."""
-    source, target = tmp_path / "lines", tmp_path / "sealed"
-    source.write_bytes(b"".join(each + b"\n" for each in rows))
-    write_parquet(source, source.stat().st_size, len(rows), target, tmp_path / "tmp")
-    return target
-
-
-def ask(select, *arguments):
-    """The answer of a DuckDB of its own."""
-    with open_duckdb(arguments[0].parent / "tmp") as connection:
-        return connection.execute(select).fetchall()
+from tests.store.store import NOON, ODD, Store, ask, row, seal_here, sealed, stored
 
 
 def docs(target):
     return [each[0].encode() for each in ask(f"SELECT doc FROM read_parquet({text(target)})", target)]
-
-
-def column(tmp_path, name, *rows):
-    """A column of sealed rows, as text."""
-    target = sealed(tmp_path, *rows)
-    found = ask(f"SELECT CAST({quoted(name)} AS VARCHAR) FROM read_parquet({text(target)})", target)
-    return [each[0] for each in found]
 
 
 def test_odd_documents_come_back_byte_for_byte(tmp_path):
@@ -100,108 +61,6 @@ def test_any_json_comes_back_byte_for_byte(tmp_path, found):
     rows = [orjson.dumps(doc) for doc in found]
 
     assert docs(sealed(tmp_path, *rows)) == rows
-
-
-@pytest.mark.parametrize(
-    ("name", "doc", "expected"),
-    [
-        ("log.level", {"log.level": "info"}, "info"),
-        ("log.level", {"log": {"level": "info"}}, "info"),
-        ("http.request.method", {"http": {"request.method": "GET"}}, "GET"),
-        ("gen_ai.request.model", {"gen_ai.request": {"model": "m"}}, "m"),
-        ("log.level", {"log": {"level": "nested"}, "log.level": "flat"}, "flat"),
-        ("event.duration", {"event.duration": 12}, "12"),
-        ("event.duration", {"event.duration": "12"}, "12"),
-        ("event.duration", {"event.duration": "twelve"}, None),
-        ("event.duration", {"event.duration": 2**70}, None),
-        ("event.duration", {"event.duration": [1]}, None),
-        ("duration_ms", {"duration_ms": 1.5}, "1.5"),
-        ("duration_ms", {"duration_ms": {}}, None),
-        ("@timestamp", {"@timestamp": "2025-11-23T12:00:00.123456Z"}, "2025-11-23 12:00:00.123456+00"),
-        ("@timestamp", {"@timestamp": "soon"}, None),
-        ("message", {"message": "a\x00b\n"}, "a\x00b\n"),
-        ("message", {"message": None}, None),
-        ("message", {}, None),
-    ],
-)
-def test_a_column_holds_the_value_or_nothing(tmp_path, name, doc, expected):
-    """Flat or nested; a value of another type leaves it empty, and stays in the document."""
-    assert column(tmp_path, name, json.dumps(doc).encode()) == [expected]
-
-
-@pytest.mark.parametrize("name", [name for name in COLUMNS if "." in name])
-def test_paths_find_what_fields_value_finds(tmp_path, name):
-    """The same place wins wherever several hold a value."""
-    parts = name.split(".")
-    nested = {parts[-1]: "nested"}
-    for part in reversed(parts[:-1]):
-        nested = {part: nested}
-    for doc in ({name: "flat"}, nested, {**nested, name: "flat"}):
-        listed_paths = "[" + ", ".join(text(path) for path in paths(name)) + "]"
-        with open_duckdb(tmp_path) as connection:
-            found = connection.execute(f"SELECT json_extract_string(?, {listed_paths})", [orjson.dumps(doc).decode()])
-            values = [value for value in found.fetchone()[0] if value is not None]
-        assert values[0] == fields.value(doc, name)
-
-
-def test_an_open_segment_has_the_columns_of_a_sealed_one(tmp_path):
-    """Two ways to the same: once through a document, or once for each column that is asked for."""
-    lines = tmp_path / "lines"
-    rows = [orjson.dumps({name: str(place) for place, name in enumerate(COLUMNS)}), *ODD]
-    lines.write_bytes(b"".join(each + b"\n" for each in rows))
-    source = csv_lines(text(lines), longest_line(lines))
-    with open_duckdb(tmp_path) as connection:
-        ways = (f"SELECT {select_list()} FROM {source}", select_all(source), no_rows())
-        described = [connection.execute(f"DESCRIBE {way}").fetchall() for way in ways]
-        texts = [connection.execute(f"SELECT CAST(t AS VARCHAR) FROM ({way}) AS t").fetchall() for way in ways[:2]]
-
-    assert described[0] == described[1] == described[2]
-    assert [(each[0], each[1]) for each in described[0]][-1] == ("doc", "VARCHAR")
-    assert texts[0] == texts[1]
-
-
-PLACES = [path[3:-1].split('"."') for name in COLUMNS for path in paths(name)]
-"""Keys that lead to a column's value."""
-
-
-def placed(found):
-    """A document with values at these places, in so far as they can stand beside each other."""
-    doc = {}
-    for keys, value in found:
-        inner = doc
-        for key in keys[:-1]:
-            inner = inner.setdefault(key, {}) if isinstance(inner, dict) else None
-        if isinstance(inner, dict):
-            inner[keys[-1]] = value
-    return doc
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.lists(
-        st.lists(
-            st.tuples(
-                st.sampled_from(PLACES),
-                st.none()
-                | st.booleans()
-                | st.floats(allow_nan=False)
-                | st.integers(-(2**63), 2**63)
-                | st.text(max_size=4)
-                | st.just("a { b")
-                | st.just([{}]),
-            )
-        ).map(placed),
-        min_size=1,
-    )
-)
-def test_the_quick_way_finds_what_the_exact_one_finds(found):
-    """Flat documents beside nested ones, and values of any type."""
-    duckdb.execute("CREATE OR REPLACE TABLE raw(doc VARCHAR)")
-    duckdb.executemany("INSERT INTO raw VALUES (?)", [[orjson.dumps(doc).decode()] for doc in found])
-    ways = (f"SELECT {select_list()} FROM raw", select_all("raw"), select_all("raw", sound=True))
-    texts = [duckdb.execute(f"SELECT CAST(t AS VARCHAR) FROM ({way}) AS t").fetchall() for way in ways]
-
-    assert texts[0] == texts[1] == texts[2]
 
 
 def test_the_child_process_seals(tmp_path):
