@@ -91,11 +91,11 @@ TABLE: tuple[Field, ...] = (
     Field("log.file.path", "keyword", column=True),
     Field("log.offset", "long"),
     Field("user.id", "keyword", ("user.id", "user_id", "userId", "uid", "record.extra.user_id"), True, True),
-    Field("user.name", "keyword", ("user.name", "user_name", "username", "record.extra.username"), True, True),
+    Field("user.name", "keyword", ("user.name", "user_name", "username", "record.extra.username", "user"), True, True),
     Field(
         "source.ip",
         "ip",
-        ("source.ip", "client_ip", "remote_addr", "client.ip", "ip_address", "ip"),
+        ("source.ip", "client_ip", "remote_addr", "client.ip", "ip_address", "ip", "req.remoteAddress"),
         True,
         True,
     ),
@@ -111,14 +111,14 @@ TABLE: tuple[Field, ...] = (
     Field(
         "http.request.method",
         "keyword",
-        ("http.request.method", "method", "http_method", "request_method"),
+        ("http.request.method", "method", "http_method", "request_method", "req.method"),
         True,
         True,
     ),
     Field(
         "url.path",
         "keyword",
-        ("url.path", "path", "request_path", "request_uri", "uri", "url", "url.full", "url.original"),
+        ("url.path", "path", "request_path", "request_uri", "uri", "url", "url.full", "url.original", "req.url"),
         True,
         True,
     ),
@@ -127,7 +127,7 @@ TABLE: tuple[Field, ...] = (
     Field(
         "http.response.status_code",
         "long",
-        ("http.response.status_code", "status_code", "http_status", "status"),
+        ("http.response.status_code", "status_code", "http_status", "status", "res.statusCode"),
         column=True,
     ),
     Field(

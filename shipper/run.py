@@ -17,6 +17,7 @@ from shipper.lock import hold, make_data_folder
 from shipper.model import Batch
 from shipper.state import State
 from shipper.store.recover import fresh_state as begin_anew
+from shipper.store.recover import refuse_lost_state
 from shipper.writer import Abandoned, Writer
 
 RELOAD_EVERY_S = 2.0
@@ -128,6 +129,7 @@ def run_pipeline(
         with contextlib.closing(hold(data, "tail")):
             if fresh_state:
                 begin_anew(data)
+            refuse_lost_state(data)
             context = Context(data, State(data / "state.db"), base=plan.path.parent, once=once)
             runner = Runner(assemble(plan, loaded, context), context, committed)
             if started is not None:

@@ -52,6 +52,12 @@ def recover(data: Path, state: State) -> None:
     _remove_spills(data / "tmp")
 
 
+def refuse_lost_state(data: Path) -> None:
+    """Raises `StateMismatch` when there is stored data and no `state.db`: opening one would make it look empty."""
+    if not (data / "state.db").exists():
+        _check_files(found(data), 0, data)
+
+
 def fresh_state(data: Path) -> None:
     """Starts over with a new `state.db` that lists the segments found on the disk; the old one is kept beside it.
 

@@ -174,6 +174,7 @@ def test_a_lost_state_is_not_begun_anew_by_itself(shipper: Shipper) -> None:
     for _ in range(2):
         said = complaint(shipper.once(code=1))
         assert re.search(r"\.ndjson: stored data that \S+/state\.db knows nothing of; .*--fresh-state", said)
+        assert not (shipper.data / "state.db").exists(), "an empty one would tell readers that nothing is stored"
     shipper.once("--fresh-state")
     assert shipper.numbers() == [0, 0, 1, 1, 2, 2]
     shipper.once()

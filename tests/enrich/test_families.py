@@ -205,3 +205,20 @@ def test_a_family_needs_no_configuration(line, expected):
 def test_text_lines_have_a_level(text, level):
     """Only where a level can stand, not where the word is meant."""
     assert from_text(text).get("log.level") == level
+
+
+def test_pino_http_names_the_request_below_req_and_res():
+    """As `pino-http` writes it."""
+    line = (
+        b'{"level":30,"time":1764000000000,"req":{"method":"POST","url":"/api/auth/login?next=1",'
+        b'"remoteAddress":"203.0.113.9"},"res":{"statusCode":401},"msg":"request completed"}'
+    )
+    found = record(line)
+    names = ("http.request.method", "url.path", "url.query", "source.ip", "http.response.status_code")
+    assert [found[name] for name in names] == ["POST", "/api/auth/login", "next=1", "203.0.113.9", 401]
+
+
+def test_a_user_that_is_a_text_is_a_name():
+    """structlog's `user="bob"`; an object of that name is left as it is."""
+    assert record(b'{"event":"login failed","user":"bob"}')["user.name"] == "bob"
+    assert "user.name" not in record(b'{"event":"x","user":{"id":"u1"}}')
