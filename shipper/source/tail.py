@@ -56,7 +56,7 @@ class Config(BaseModel):
         "files last written before it are passed over.",
     )
     max_line: ByteSize = Field(default=ByteSize(1 << 20), ge=256, description="Longer lines are cut, in bytes.")
-    block: ByteSize = Field(default=ByteSize(1 << 18), ge=4096, description="Bytes of one read, and about of a batch.")
+    block: ByteSize = Field(default=ByteSize(1 << 19), ge=4096, description="Bytes of one read, and about of a batch.")
     poll_s: float = Field(default=0.25, gt=0, description="Seconds between two looks without a notice.")
     flush_after_s: float = Field(default=30.0, gt=0, description="Seconds after which a line without an end is final.")
     watch: bool = Field(default=True, description="Use notices of the file system.")
