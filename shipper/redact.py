@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from shipper import log
 from shipper.errors import UsageError
 from shipper.metrics import Metrics
 from shipper.model import Batch, Doc
@@ -73,6 +74,10 @@ def load_key(data: Path, env: Mapping[str, str]) -> bytes:
     try:
         if not path.exists():
             _make_key(path)
+            if (data / "hot").exists():
+                log.say(
+                    "warning", "made a new redaction key: fingerprints differ from those stored so far", path=str(path)
+                )
         path.chmod(0o600)
         text = path.read_text("ascii").strip()
     except UnicodeDecodeError:

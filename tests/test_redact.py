@@ -343,3 +343,13 @@ def test_a_key_that_cannot_be_read_is_a_usage_error(tmp_path):
     (tmp_path / "redaction.key").mkdir()
     with pytest.raises(UsageError, match="can't be used as redaction key"):
         load_key(tmp_path, {})
+
+
+def test_a_key_that_was_lost_is_not_replaced_in_silence(tmp_path, capsys):
+    """Beside stored data the new one is worth a warning; at the first start it is not."""
+    load_key(tmp_path, {})
+    assert capsys.readouterr().err == ""
+    (tmp_path / "hot").mkdir()
+    (tmp_path / "redaction.key").unlink()
+    load_key(tmp_path, {})
+    assert "made a new redaction key" in capsys.readouterr().err
