@@ -5,11 +5,14 @@ import shutil
 import threading
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from shipper.state import State
+from shipper.store.layout import listed
 from tests.campaign.forms import FULL, rounds
 from tests.e2e.shipper import Shipper, failed_login, line
 from tests.e2e.stored import documents
@@ -57,6 +60,14 @@ def check(shipper: Shipper, count: int) -> None:
     assert (set(changes.values()), latest - set(changes)) == ({1}, set())
 
 
+def rows(shipper: Shipper) -> int:
+    """How many records are committed, as far as a run has come."""
+    if not (shipper.data / "state.db").exists():
+        return 0
+    with closing(State(shipper.data / "state.db", readonly=True)) as state:
+        return sum(segment.rows for segment in listed(state, "records"))
+
+
 def kill_at_some_moment(shipper: Shipper, chance: random.Random) -> None:
     """While it starts and repairs, or while it reads, stores and seals."""
     run = shipper.start("run", shipper.pipeline, "--once")
@@ -88,12 +99,15 @@ def test_killed_at_any_moment(tmp_path: Path, seed: int) -> None:
     whole.log.write_bytes(b"".join(lines))
     shutil.copy(whole.log, killed.log)
     chance = random.Random(seed)
+    stored = []
     for _ in range(KILLS // rounds(1, 4)):
         kill_at_some_moment(killed, chance)
+        stored.append(rows(killed))
     killed.once()
     whole.once()
     check(killed, len(lines))
     assert told(killed) == told(whole)
+    assert any(0 < each < len(lines) for each in stored), "no kill came while lines were stored"
 
 
 def rotate(log: Path) -> None:
