@@ -79,6 +79,9 @@ class Decode:
             self._held[file_id] = Held(group, progress, since)
             if file_id in batch.progress:
                 batch.progress[file_id] = replace(batch.progress[file_id], offset=group.offset)
+        for file_id, held in before.items():
+            if file_id not in opened and held.progress is not None:
+                batch.progress.setdefault(file_id, held.progress)
 
 
 def parse_plain(batch: Batch) -> tuple[list[Doc], list[int]]:
@@ -163,6 +166,7 @@ def _join(rows: _Rows, slow: list[int], opened: dict[str, Group]) -> set[str]:
     for span in rows.batch.spans:
         file_id = span.origin.file_id
         touched.add(file_id)
+        _close_rotated(rows, opened, span.origin)
         done = span.start
         while index < len(slow) and slow[index] < span.stop:
             row = slow[index]
@@ -176,6 +180,13 @@ def _join(rows: _Rows, slow: list[int], opened: dict[str, Group]) -> set[str]:
             _close(rows, opened, file_id)
             rows.copy(done, span.stop, span.origin)
     return touched
+
+
+def _close_rotated(rows: _Rows, opened: dict[str, Group], origin: Origin) -> None:
+    """The open row of the file that was rotated away comes before all that stands in the new one."""
+    rotated = [each for each, group in opened.items() if each != origin.file_id and group.origin.path == origin.path]
+    for file_id in rotated:
+        _close(rows, opened, file_id)
 
 
 def _take(rows: _Rows, row: int, origin: Origin, opened: dict[str, Group]) -> None:

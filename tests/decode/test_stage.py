@@ -90,6 +90,17 @@ def test_files_do_not_mix():
     assert rest.lines == [b"\n".join(TRACE), JSON]
 
 
+def test_the_open_row_of_a_rotated_file_comes_before_the_new_file():
+    """In order, and its position is behind it, though the file had no rows in this batch."""
+    new = ORIGIN._replace(file_id="e" * 32)
+    decode = Decode()
+    assert decode(batch_of([JSON, b"text"], final=False)).lines == [JSON]
+    batch = decode(batch_of([b"next", JSON], origin=new, final=False))
+    assert batch.lines == [b"text", b"next", JSON]
+    assert [(span.origin.file_id, span.start) for span in batch.spans] == [(ORIGIN.file_id, 0), (new.file_id, 1)]
+    assert batch.progress[ORIGIN.file_id].offset == len(JSON) + len(b"text") + 2
+
+
 def stitched(*lines: bytes):
     """The second line goes over a rotation."""
     batch = batch_of(lines, final=False)
