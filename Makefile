@@ -49,9 +49,9 @@ campaign: dev
 # Both locks hold for every Python from 3.11 on and for x86-64 and arm64.
 lock:
 	uv pip compile --universal --python-version 3.11 --no-header --no-emit-index-url --generate-hashes --upgrade \
-		--extra notify --extra demo pyproject.toml -o requirements.lock
+		--extra elasticsearch --extra notify --extra demo pyproject.toml -o requirements.lock
 	uv pip compile --universal --python-version 3.11 --no-header --no-emit-index-url --generate-hashes \
-		-c requirements.lock --extra notify --extra demo --extra test pyproject.toml -o requirements-test.lock
+		-c requirements.lock --extra elasticsearch --extra notify --extra demo --extra test pyproject.toml -o requirements-test.lock
 
 clean:
 	rm -rf .venv data dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

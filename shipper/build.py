@@ -287,7 +287,7 @@ def default_notifiers(data: Path) -> list[Notifier]:
     """The notifiers of the default pipeline, for a test of them over a data folder."""
     chosen = plan(configuration.default_pipeline())
     make_data_folder(data)
-    return chosen.notifiers(Context(data, State(data / "state.db"), base=chosen.path.parent))
+    return chosen.notifiers(Context(data, State(data / "state.db"), base=chosen.path.parent, name=chosen.pipeline.name))
 
 
 def id_of_rule(name: str) -> str:

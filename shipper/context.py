@@ -24,3 +24,5 @@ class Context:
     """Folder of the pipeline file: relative paths in it start here."""
     once: bool = False
     """`--once`: read all that is there, then end."""
+    name: str = "xionimus"
+    """The pipeline's name, which its indices begin with."""

@@ -4,6 +4,8 @@ Every message is one line that says what is wrong, where, and what to do. None o
 whoever puts foreign text into an error passes it through `redact` first.
 """
 
+from shipper.model import Refused
+
 
 class ShipperError(Exception):
     """Something failed that only a person can mend. The command line prints it and exits with `exit_code`."""
@@ -28,9 +30,21 @@ class LockHeld(UsageError):
 class Retry(Exception):
     """Raised by `Sink.write` when nothing may be assumed stored: hold the batch and try again.
 
-    `after` is in seconds.
+    `after` is in seconds. `grave`: waiting alone will not mend it (wrong password, missing permission, wrong
+    certificate), so people are told at once and not only after a while.
     """
 
-    def __init__(self, reason: str, after: float = 1.0) -> None:
+    def __init__(self, reason: str, after: float = 1.0, *, grave: bool = False) -> None:
         super().__init__(reason)
         self.after = after
+        self.grave = grave
+
+
+class Blocked(Retry):
+    """Raised by `Sink.write` when all rows are settled but `rows`, whose index takes nothing for now (a day that is
+    being archived, a full disk), while others do. `refused` is what the sink refused for good among the settled."""
+
+    def __init__(self, reason: str, rows: list[int], refused: list[Refused], after: float = 1.0) -> None:
+        super().__init__(reason, after)
+        self.rows = rows
+        self.refused = refused

@@ -163,6 +163,23 @@ TABLE: tuple[Field, ...] = (
     Field("model", "keyword", verbatim=True, column=True),
     Field("duration_ms", "double", column=True),
     Field("exc_info", "text", verbatim=True),
+    # The answer of the backend's health endpoint, as it stands, and what the machine says of itself.
+    Field("health.status", "keyword"),
+    Field("health.version", "keyword"),
+    Field("health.uptime_seconds", "double"),
+    Field("health.services.database.status", "keyword"),
+    Field("health.services.database.type", "keyword"),
+    Field("health.services.database.error", "text"),
+    Field("health.services.ai_providers.configured", "long"),
+    Field("health.services.ai_providers.total", "long"),
+    Field("health.services.ai_providers.status.openai", "boolean"),
+    Field("health.services.ai_providers.status.anthropic", "boolean"),
+    Field("health.services.ai_providers.status.perplexity", "boolean"),
+    Field("health.system.memory_used_percent", "double"),
+    Field("health.system.memory_available_mb", "double"),
+    Field("health.environment.debug", "boolean"),
+    Field("health.environment.log_level", "keyword"),
+    Field("host.cpu.usage", "double"),
 )
 
 FIELDS: dict[str, Field] = {field.name: field for field in TABLE}

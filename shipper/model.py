@@ -237,11 +237,25 @@ class Source(Protocol):
 Stage = Callable[[Batch], Batch]
 
 
+class Gather(NamedTuple):
+    """What a sink likes to be given at once: small batches that follow one another are joined up to the first limit."""
+
+    rows: int
+    bytes: int
+    """Of `out`."""
+    age_s: float
+    """Seconds that the first of them may wait for the others."""
+
+
 class Sink(Protocol):
     """Where batches go. `write` returns the rows refused for good, and raises `Retry` when nothing may be assumed
-    stored. After it returned, every row that it did not refuse is durable once `batch.changes` are committed."""
+    stored. After it returned, every row that it did not refuse is durable once `batch.changes` are committed.
+
+    After a `Retry` the next call brings the same batch object again, so a sink may remember what of it is settled."""
 
     name: str
+    gather: Gather | None
+    """None: each batch as it comes."""
 
     def write(self, batch: Batch) -> list[Refused]: ...
 

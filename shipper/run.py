@@ -130,7 +130,7 @@ def run_pipeline(
             if fresh_state:
                 begin_anew(data)
             refuse_lost_state(data)
-            context = Context(data, State(data / "state.db"), base=plan.path.parent, once=once)
+            context = Context(data, State(data / "state.db"), base=plan.path.parent, once=once, name=plan.pipeline.name)
             runner = Runner(assemble(plan, loaded, context), context, committed)
             if started is not None:
                 started(runner)

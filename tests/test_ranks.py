@@ -10,16 +10,16 @@ ROOT = Path(__file__).parent.parent / "shipper"
 
 RANKS = {
     **dict.fromkeys(["model", "errors", "metrics", "clock", "fields", "log", "lock", "__init__"], 0),
-    **dict.fromkeys(["state", "context", "alerts", "store", "query"], 1),
+    **dict.fromkeys(["state", "context", "alerts", "store", "query", "elastic"], 1),
     **dict.fromkeys(["source", "decode", "enrich", "detect", "redact", "quarantine", "sink", "search", "notify"], 2),
-    **dict.fromkeys(["config", "build", "rules", "offline"], 3),
+    **dict.fromkeys(["config", "build", "rules", "offline", "spool"], 3),
     **dict.fromkeys(["run", "writer"], 4),
     **dict.fromkeys(["cli", "example"], 5),
 }
 APART = 2
 """Packages of this rank are apart from one another."""
 
-HEAVY = {"duckdb", "supervisor"}
+HEAVY = {"duckdb", "elasticsearch", "elastic_transport", "supervisor"}
 """What is optional, or costs every start a tenth of a second, may be loaded by the function that needs it."""
 
 MODULES = sorted(ROOT.rglob("*.py"))

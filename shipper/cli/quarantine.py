@@ -70,8 +70,9 @@ def replay_all(data: Path, pipeline: Path | None, ids: tuple[str, ...]) -> Repla
     """Opens the pipeline's sinks for a replay, with the locks of all who write there, and closes them."""
     State(data / "state.db", readonly=True).close()  # a folder that holds nothing is an error, and stays as it is
     with closing(hold(data, "tail")), closing(hold(data, "move")), closing(State(data / "state.db")) as state:
-        context = Context(data, state)
-        sinks = plan(pipeline or default_pipeline()).sinks(context)
+        chosen = plan(pipeline or default_pipeline())
+        context = Context(data, state, base=chosen.path.parent, name=chosen.pipeline.name)
+        sinks = chosen.sinks(context)
         try:
             return replay(state, context.clock, {sink.name: sink for sink in sinks}, ids)
         finally:

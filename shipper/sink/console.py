@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shipper.context import Context
 from shipper.errors import Retry
-from shipper.model import Batch, Refused
+from shipper.model import Batch, Gather, Refused
 
 
 class Config(BaseModel):
@@ -25,6 +25,7 @@ class ConsoleSink:
     """One line a row, flushed with every batch."""
 
     name = "console"
+    gather: Gather | None = None
 
     def __init__(self, output: BinaryIO, *, alerts: bool = True) -> None:
         self._output = output

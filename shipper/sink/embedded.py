@@ -15,7 +15,7 @@ from pydantic import BaseModel, ByteSize, ConfigDict, Field
 
 from shipper.clock import Clock
 from shipper.context import Context
-from shipper.model import Batch, Refused
+from shipper.model import Batch, Gather, Refused
 from shipper.state import State
 from shipper.store.layout import period
 from shipper.store.recover import recover
@@ -52,6 +52,7 @@ class EmbeddedSink:
     """The writer of the data folder's store; there is one a folder."""
 
     name = "embedded"
+    gather: Gather | None = None
 
     def __init__(self, data: Path, limits: Limits, clock: Clock, *, seal_at_end: bool = False) -> None:
         """Repairs what a crash left, and starts sealing. Raises `StateMismatch`: see `store.recover`."""

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from shipper.context import Context
 from shipper.errors import Retry
-from shipper.model import Batch, Refused
+from shipper.model import Batch, Gather, Refused
 
 
 class Config(BaseModel):
@@ -20,6 +20,7 @@ class MemorySink:
     """Lists of `(event id, bytes)`, one a stream. Refuses and fails on demand."""
 
     name = "memory"
+    gather: Gather | None = None
 
     def __init__(self) -> None:
         self.streams: dict[str, list[tuple[str, bytes]]] = {"records": [], "alerts": []}

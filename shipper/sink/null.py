@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 from shipper.context import Context
-from shipper.model import Batch, Refused
+from shipper.model import Batch, Gather, Refused
 
 
 class Config(BaseModel):
@@ -16,6 +16,7 @@ class NullSink:
     """Counts."""
 
     name = "null"
+    gather: Gather | None = None
 
     def __init__(self) -> None:
         self.rows = 0

@@ -1,0 +1,25 @@
+"""The names of indices. Records of a pipeline `xionimus` go to one index a UTC day, alerts to one a month.
+
+`xionimus-*` is records only, hence `alerts-xionimus-2026.11` and `restored-xionimus-2026.11.23`.
+"""
+
+ALERTS = "alerts"
+
+
+def index_of(name: str, stream: str, time: str) -> str:
+    """The index of a row with an RFC 3339 time in UTC: `xionimus-2026.11.23`, `alerts-xionimus-2026.11`."""
+    if stream == ALERTS:
+        return f"alerts-{name}-{time[:7].replace('-', '.')}"
+    return f"{name}-{time[:10].replace('-', '.')}"
+
+
+def pattern_of(name: str, stream: str) -> str:
+    """Every index of a stream and of no other pipeline: a date begins with a 2, no name after `xionimus-` does."""
+    return f"alerts-{name}-2*" if stream == ALERTS else f"{name}-2*"
+
+
+def day_of(name: str, index: str) -> str:
+    """`2026.11.23` of `xionimus-2026.11.23`; empty for an index that holds no records of this pipeline's days."""
+    day = index.removeprefix(f"{name}-")
+    parts = day.split(".")
+    return day if day != index and [len(part) for part in parts] == [4, 2, 2] and "".join(parts).isdigit() else ""
