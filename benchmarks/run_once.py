@@ -7,6 +7,7 @@ memory is the peak of resident memory of the process itself and of the largest o
 
 import argparse
 import hashlib
+import json
 import os
 import shutil
 import statistics
@@ -35,7 +36,7 @@ detect:
   rules: ["{pipelines}/rules"]
   secrets: ["{pipelines}/secrets"]
 sinks:
-  - type: "{sink}"
+  - {sink}
 """
 
 HEADER = ("sink", "CPU-s per million", "start-up CPU-s", "records/s", "peak MiB", "children MiB")
@@ -136,10 +137,11 @@ def generated(count: int, seed: int) -> Path:
     return log
 
 
-def pipeline_file(folder: Path, sink: str, log: Path) -> Path:
-    """A pipeline with one sink and everything that ships."""
+def pipeline_file(folder: Path, sink: str, log: Path, **settings: object) -> Path:
+    """A pipeline with one sink, of this type and with these settings, and everything that ships."""
     file = folder / f"{sink}-{log.stem}.yml"
-    file.write_text(PIPELINE.format(log=log, sink=sink, pipelines=HERE.parent / "pipelines"))
+    described = json.dumps({"type": sink, **settings})
+    file.write_text(PIPELINE.format(log=log, sink=described, pipelines=HERE.parent / "pipelines"))
     return file
 
 
