@@ -19,7 +19,7 @@ RANKS = {
 APART = 2
 """Packages of this rank are apart from one another."""
 
-HEAVY = {"duckdb", "elasticsearch", "elastic_transport", "supervisor"}
+HEAVY = {"duckdb", "elasticsearch", "elastic_transport", "isal", "supervisor", "urllib3"}
 """What is optional, or costs every start a tenth of a second, may be loaded by the function that needs it."""
 
 MODULES = sorted(ROOT.rglob("*.py"))
