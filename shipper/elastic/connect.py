@@ -42,6 +42,12 @@ class ElasticError(Exception):
         """Elasticsearch's `error.type`."""
 
 
+class Answer(dict[str, Any]):
+    """An answer's JSON object, and the bytes that it came in: a stored document is handed on as it is stored."""
+
+    raw: bytes = b""
+
+
 class Elastic:
     """A cluster. Threads may share it."""
 
@@ -61,10 +67,14 @@ class Elastic:
             options["basic_auth"] = (settings.username, settings.password.get_secret_value())
         if settings.ca:
             options["ca_certs"] = settings.ca
+        options["serializers"] = {"application/json": _keeping_bytes()}
         self._client = Elasticsearch(hosts, request_timeout=settings.timeout_s, max_retries=0, **options)
 
     def request(self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None) -> Any:
-        """The answer's JSON. `body`: prepared bytes, or what becomes JSON. Raises `ElasticError`."""
+        """The answer's JSON; an object is an `Answer`. `body`: prepared bytes, or what becomes JSON.
+
+        Raises `ElasticError`.
+        """
         from elasticsearch import ApiError, TransportError  # noqa: PLC0415
 
         sent = {"accept": JSON, **({"content-type": JSON} if body is not None else {}), **(headers or {})}
@@ -78,6 +88,22 @@ class Elastic:
 
     def close(self) -> None:
         self._client.close()
+
+
+def _keeping_bytes() -> Any:
+    """What reads answers: the library's own, which also keeps what it has read."""
+    from elastic_transport import JsonSerializer  # noqa: PLC0415
+
+    class Keeping(JsonSerializer):
+        def loads(self, data: bytes) -> Any:
+            found = super().loads(data)
+            if not isinstance(found, dict):
+                return found
+            answer = Answer(found)
+            answer.raw = data
+            return answer
+
+    return Keeping()
 
 
 def _without_user(host: str) -> str:
