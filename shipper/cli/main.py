@@ -23,6 +23,7 @@ COMMANDS = {
     "alerts": "shipper.cli.alerts:alerts",
     "rules": "shipper.cli.rules:rules",
     "scan": "shipper.cli.scan:scan",
+    "setup": "shipper.cli.setup:setup",
     "quarantine": "shipper.cli.quarantine:quarantine",
     "status": "shipper.cli.status:status",
 }

@@ -1,0 +1,89 @@
+"""The least that Elasticsearch has to allow, for each of those who use it, and the commands that make a role and a key.
+
+Tried on 8.19 and 9.4: with one privilege less, something of what is said here fails.
+"""
+
+import json
+import shlex
+from typing import Any
+
+from shipper.elastic.names import ALERTS, pattern_of
+
+Role = dict[str, Any]
+
+LOOK_AT_TEMPLATES = "indices:admin/index_template/get"
+"""No named privilege allows only this; `manage_index_templates` would also let a run write them."""
+
+KIBANA_IMPORT = "feature_savedObjectsManagement.all"
+
+
+def roles(name: str) -> dict[str, Role]:
+    """Who → role descriptor: `run` writes, `search` reads, `setup` makes templates and changes older indices."""
+    records = pattern_of(name, "records")
+    both = [records, pattern_of(name, ALERTS)]
+    return {
+        "run": {
+            "cluster": [LOOK_AT_TEMPLATES],
+            "indices": [{"names": both, "privileges": ["create_doc", "auto_configure", "view_index_metadata"]}],
+        },
+        "search": {
+            "cluster": [],
+            "indices": [{"names": [name, records], "privileges": ["read", "view_index_metadata"]}],
+        },
+        "setup": {
+            "cluster": ["manage_index_templates"],
+            "indices": [{"names": [name, *both], "privileges": ["manage"]}],
+            "applications": [{"application": "kibana-.kibana", "privileges": [KIBANA_IMPORT], "resources": ["*"]}],
+        },
+    }
+
+
+WHAT_FOR = {
+    "run": "shipper run: writes records and alerts, reads none of them.",
+    "search": "shipper search and tail: read the records.",
+    "setup": "shipper setup: templates, alias, mappings; --kibana.",
+}
+
+
+def commands(name: str, url: str, ca: str = "") -> list[str]:
+    """Lines for bash or zsh: for each role one request that makes it, and one that makes an API key with it.
+
+    No credential is in them: the password is asked for, and no list of processes ever shows it.
+    """
+    lines = [
+        "# This line first, alone: it waits for the password of the administrator.",
+        "read -rs PASSWORD",
+        "# Then the others, as they are.",
+        f"ES={shlex.quote(url)}; ADMIN=elastic",
+        "BASIC=$(printf '%s:%s' $ADMIN \"$PASSWORD\" | base64 | tr -d '\\n')",
+        "ask() { curl -sS \"$@\" -H 'Content-Type: application/json' \\",
+        *([f" --cacert {shlex.quote(ca)} \\"] if ca else []),
+        " -H @<(printf 'Authorization: Basic %s' \"$BASIC\"); echo; }",
+    ]
+    for who, role in roles(name).items():
+        lines += ["", f"# {WHAT_FOR[who]}", *_role(f"{name}-{who}", role)]
+    return lines
+
+
+def _role(role_name: str, role: Role) -> list[str]:
+    return [
+        "ROLE='{",
+        *_laid_out(role),
+        "}'",
+        f'ask -X PUT "$ES/_security/role/{role_name}" -d "$ROLE"',
+        'ask "$ES/_security/api_key" -d \'{',
+        f' "name": "{role_name}",',
+        f' "role_descriptors": {{"{role_name}": \'"$ROLE"\'}}}}\'',
+    ]
+
+
+def _laid_out(role: Role) -> list[str]:
+    """JSON without its outer braces, a line for every list: short lines, and not one for every word."""
+    parts = []
+    for key, value in role.items():
+        if key == "cluster":
+            parts.append(f' "{key}": {json.dumps(value)}')
+        else:
+            inner = ",\n   ".join(f'"{name}": {json.dumps(values)}' for name, values in value[0].items())
+            parts.append(f' "{key}": [\n  {{{inner}}}]')
+    return ",\n".join(parts).splitlines()
