@@ -130,7 +130,7 @@ class State:
             db.executemany(*save_progress(batch.progress.values()))
             for change in batch.changes:
                 db.execute(change.sql, change.values)
-            db.execute("DELETE FROM intents")
+            self._settle_intents(batch)
 
     def commit_intent(self, batch: Batch) -> None:
         """Fixes how a batch whose content depends on the clock was cut, before any sink sees it."""
@@ -140,15 +140,19 @@ class State:
             for file_id, progress in batch.progress.items()
         ]
         intent = {"clock": batch.clock, "ranges": ranges}
-        self.run(
-            StateChange("DELETE FROM intents", ()),
-            StateChange("INSERT INTO intents(intent) VALUES (?)", (orjson.dumps(intent),)),
-        )
+        with self.transaction() as db:
+            self._settle_intents(batch)
+            db.execute("INSERT INTO intents(intent) VALUES (?)", (orjson.dumps(intent),))
 
-    def intent(self) -> dict[str, Any] | None:
-        """The intent of a batch that was never committed: `{"clock": s, "ranges": [[file id, start, stop]]}`."""
-        found = self.rows("SELECT intent FROM intents ORDER BY seq DESC LIMIT 1")
-        return orjson.loads(found[0]["intent"]) if found else None
+    def _settle_intents(self, batch: Batch) -> None:
+        """An intent ends with the batch that brings its files; those of another source's files stay."""
+        for row in self.rows("SELECT seq, intent FROM intents"):
+            if any(file_id in batch.progress for file_id, _, _ in orjson.loads(row["intent"])["ranges"]):
+                self._db.execute("DELETE FROM intents WHERE seq = ?", (row["seq"],))
+
+    def intents(self) -> list[dict[str, Any]]:
+        """Those of batches that were never committed: `{"clock": s, "ranges": [[file id, start, stop]]}` each."""
+        return [orjson.loads(row["intent"]) for row in self.rows("SELECT intent FROM intents ORDER BY seq")]
 
     # ── files ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

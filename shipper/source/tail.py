@@ -103,7 +103,7 @@ class Tail:
 
     def __iter__(self) -> Iterator[Batch]:
         self._start()
-        yield from self._repeat_intent()
+        yield from self._repeat_intents()
         if self._context.once:
             for family in self._families.values():
                 family.freeze()
@@ -244,17 +244,18 @@ class Tail:
 
     # ── special runs ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _repeat_intent(self) -> Iterator[Batch]:
-        """Cuts the batch that a crash left between intent and commit exactly as it was cut then."""
-        intent = self._context.state.intent()
-        if intent is None:
-            return
-        stops = {file_id: stop for file_id, _, stop in intent["ranges"]}
-        build = Builder(self._origin)
-        for family in self._families.values():
-            read_again(family, stops, Turn(build, 1 << 40, self._clock.monotonic(), self._complain))
-        build.clocked = True
-        yield build.build(intent["clock"], final=True)
+    def _repeat_intents(self) -> Iterator[Batch]:
+        """Cuts batches that a crash left between intent and commit exactly as they were cut then."""
+        mine = {tracked.file_id for family in self._families.values() for tracked in family.files}
+        for intent in self._context.state.intents():
+            stops = {file_id: stop for file_id, _, stop in intent["ranges"]}
+            if mine.isdisjoint(stops):
+                continue
+            build = Builder(self._origin)
+            for family in self._families.values():
+                read_again(family, stops, Turn(build, 1 << 40, self._clock.monotonic(), self._complain))
+            build.clocked = True
+            yield build.build(intent["clock"], final=True)
 
     def _say_unfinished(self) -> None:
         for family in self._families.values():

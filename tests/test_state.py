@@ -1,0 +1,65 @@
+"""The state: an intent ends with the batch that brings its files, and with no other."""
+
+import pytest
+
+from shipper.alerts import alert_batch
+from shipper.model import Alert
+from shipper.state import State
+from tests.batches import finished
+from tests.source.follower import Follower
+
+OTHER = "e" * 32
+ALERT = Alert("a1", "r1", "A rule", "high", {}, 1, "2026-11-20T10:00:00Z", "2026-11-20T10:00:00Z")
+
+
+@pytest.fixture
+def state(tmp_path):
+    opened = State(tmp_path / "state.db")
+    yield opened
+    opened.close()
+
+
+def files_of(intents):
+    return [[file_id for file_id, _, _ in intent["ranges"]] for intent in intents]
+
+
+def test_the_commit_of_a_batch_ends_its_intent(state):
+    """From the committed offset to where the batch ends."""
+    batch = finished(b"{}")
+    state.commit_intent(batch)
+    before = state.intents()
+    state.commit(batch)
+    assert (before, state.intents()) == ([{"clock": batch.clock, "ranges": [["f" * 32, 0, 10]]}], [])
+
+
+def test_the_commit_of_other_files_leaves_it(state):
+    """Another source's batch came first after a crash, or the alerts that it left in the outbox."""
+    state.commit_intent(finished(b"{}"))
+    state.commit_intent(finished(b"{}", file_id=OTHER))
+    state.commit(finished(b"{}", file_id=OTHER))
+    state.commit(alert_batch([(1, ALERT)], 0.0))
+    assert files_of(state.intents()) == [["f" * 32]]
+
+
+def test_a_later_intent_of_the_same_files_takes_its_place(state):
+    """The batch is cut anew, so there is one."""
+    state.commit_intent(finished(b"{}"))
+    state.commit_intent(finished(b"{}", b"{}"))
+    assert [intent["ranges"][0][2] for intent in state.intents()] == [20]
+
+
+def test_each_source_repeats_its_own(tmp_path):
+    """Two tailers over one state, both killed between intent and commit."""
+    logs = [tmp_path / "one.log", tmp_path / "two.log"]
+    clocks = []
+    for log in logs:
+        log.write_bytes(b"no end")
+        follower = Follower(tmp_path / "data", log, flush_after_s=5)
+        while not (batch := next(follower._batches)).lines:
+            follower.clock.advance(5)
+        follower.state.commit_intent(batch)
+        clocks.append(batch.clock)
+        follower.close()
+        log.write_bytes(b"no end yet\n")
+    again = [next(follower._batches) for log in logs if (follower := Follower(tmp_path / "data", log))]
+    assert [(batch.lines, batch.clock) for batch in again] == [([b"no end"], clock) for clock in clocks]
