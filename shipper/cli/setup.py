@@ -19,7 +19,7 @@ from shipper.elastic.connect import Connection, Elastic, ElasticError
 from shipper.elastic.setup import Change, apply, missing_privilege, plan
 from shipper.errors import ShipperError, UsageError
 
-LONGEST_SHOWN = 48
+LONGEST_SHOWN = 50
 """Characters of a text in a diff; of a longer one its beginning and a checksum are shown."""
 
 
@@ -100,7 +100,7 @@ def diff(change: Change) -> Iterator[str]:
 
 
 def _pretty(value: Any) -> list[str]:
-    return [] if value is None else json.dumps(_shortened(value), indent=2, sort_keys=True).splitlines()
+    return [] if value is None else json.dumps(_shortened(value), indent=2, sort_keys=True, ensure_ascii=False).splitlines()
 
 
 def _shortened(value: Any) -> Any:

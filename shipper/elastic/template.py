@@ -70,6 +70,7 @@ _KINDS: dict[str, dict[str, Any]] = {
 _DYNAMIC = (
     {"texts": {"match_mapping_type": "string", "mapping": _KINDS["keyword"]}},
     {"whole_numbers": {"match_mapping_type": "long", "mapping": {"type": "double"}}},
+    {"numbers": {"match_mapping_type": "double", "mapping": {"type": "double"}}},
     {"booleans": {"match_mapping_type": "boolean", "mapping": {"type": "keyword"}}},
 )
 
@@ -105,7 +106,7 @@ def mapping(stream: str = "records") -> dict[str, Any]:
 
 def _template(own_name: str, pipeline: str, stream: str, aliases: dict[str, Any]) -> dict[str, Any]:
     custom = f"{own_name}@custom"
-    description = f"{stream} of the pipeline {pipeline}, by shipper setup; settings of your own go into {custom}"
+    description = f"your own settings go into {custom}"
     return {
         "index_patterns": [pattern_of(pipeline, stream)],
         "priority": PRIORITY,
