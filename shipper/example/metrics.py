@@ -1,7 +1,7 @@
 """`GET /metrics`: requests counted and timed, in Prometheus' text format.
 
-Names and labels are those of prometheus-fastapi-instrumentator: what is drawn from the metrics of a backend that uses it
-is drawn from these too. The text format is small enough to be written here, without a package.
+Names and labels are those of prometheus-fastapi-instrumentator: a dashboard for a backend that uses it fits this one.
+The text format is small enough to be written here, without a package.
 """
 
 import time
