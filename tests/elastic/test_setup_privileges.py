@@ -1,0 +1,231 @@
+"""The roles that `shipper setup` prints are enough, and with one privilege less something fails."""
+
+import os
+import subprocess
+
+import orjson
+import pytest
+
+from shipper import log
+from shipper.context import Context
+from shipper.elastic.connect import Connection, Elastic, ElasticError
+from shipper.elastic.names import index_of, pattern_of
+from shipper.elastic.privileges import LOOK_AT_TEMPLATES, commands, roles
+from shipper.elastic.setup import apply, ensure, missing_privilege, plan
+from shipper.elastic.template import templates
+from shipper.errors import Retry
+from shipper.sink import elasticsearch as sink
+from shipper.state import State
+from tests.batches import finished
+
+TODAY = "2026-11-23T10:00:00Z"
+LINES = ["8", "9"] if os.environ.get("SHIPPER_CAMPAIGN") == "full" else ["8"]
+"""The whole was tried on both; every run starts one secure server only."""
+
+pytestmark = pytest.mark.parametrize("secure_elasticsearch", LINES, indirect=True)
+
+WHO = ("run", "search", "setup")
+LESS = [
+    (who, section, privilege)
+    for who in WHO
+    for section, privilege in [
+        *(("cluster", privilege) for privilege in roles("any")[who]["cluster"] if privilege != LOOK_AT_TEMPLATES),
+        *(("indices", privilege) for privilege in roles("any")[who]["indices"][0]["privileges"]),
+    ]
+]
+
+
+@pytest.fixture
+def connect(secure_elasticsearch):
+    """Somebody with these privileges: what makes a client of a role descriptor."""
+    made = []
+
+    def with_role(role):
+        body = {"name": "test", "role_descriptors": {"test": role}}
+        key = secure_elasticsearch.request("POST", "/_security/api_key", body)
+        made.append(Elastic(connection(secure_elasticsearch, key["encoded"])))
+        return made[-1]
+
+    yield with_role
+    for client in made:
+        client.close()
+
+
+def connection(server, key):
+    return Connection(url=server.url, ca=server.ca, api_key=key)
+
+
+def without(role, section, privilege):
+    """A role with one privilege less."""
+    if section == "cluster":
+        return {**role, "cluster": [each for each in role["cluster"] if each != privilege]}
+    (entry,) = role["indices"]
+    left = [each for each in entry["privileges"] if each != privilege]
+    return {**role, "indices": [{**entry, "privileges": left}] if left else []}
+
+
+def install(server, name):
+    for own_name, body in templates(name).items():
+        server.request("PUT", f"/_index_template/{own_name}", body)
+
+
+def do_run(server, name, elastic):
+    """All that a run asks: are the templates there, days and alerts with fields that nobody knows, their mapping."""
+    install(server, name)
+    ensure(elastic, name)
+    for stream in ("records", "alerts"):
+        index = index_of(name, stream, TODAY)
+        for number in range(2):
+            row = {"create": {"_index": index, "_id": str(number)}}, {"@timestamp": TODAY, f"new{number}": "x"}
+            body = b"".join(orjson.dumps(line) + b"\n" for line in row)
+            answer = elastic.request("POST", "/_bulk", body, headers={"content-type": sink.NDJSON})
+            for item in answer["items"]:
+                if item["create"]["status"] != 201:
+                    raise ElasticError(item["create"]["error"]["reason"], item["create"]["status"])
+        elastic.request("GET", f"/{index}/_mapping")
+
+
+def do_search(server, name, elastic):
+    """All that a search asks: which days there are, and what they hold."""
+    install(server, name)
+    server.request("PUT", f"/{index_of(name, 'records', TODAY)}/_doc/1?refresh=true", {"@timestamp": TODAY})
+    pattern = pattern_of(name, "records")
+    assert list(elastic.request("GET", f"/{pattern}/_alias")) == [index_of(name, "records", TODAY)]
+    opened = elastic.request("POST", f"/{pattern}/_pit?keep_alive=1m")
+    answer = elastic.request("POST", "/_search", {"pit": {"id": opened["id"]}})
+    elastic.request("DELETE", "/_pit", {"id": opened["id"]})
+    found = [answer, elastic.request("POST", f"/{name}/_search", {})]
+    assert [each["hits"]["total"]["value"] for each in found] == [1, 1]
+
+
+def do_setup(server, name, elastic):
+    """All changes that there are: a template, an alias, an older day, an index for alerts."""
+    body = templates(name)[name]
+    body["template"]["mappings"]["_meta"]["version"] = 0
+    body["template"]["mappings"]["properties"] = {}
+    server.request("PUT", f"/_index_template/{name}", {**body, "version": 0})
+    index = index_of(name, "records", TODAY)
+    server.request("PUT", f"/{index}")
+    server.request("DELETE", f"/{index}/_alias/{name}")
+    found = plan(elastic, name, TODAY)
+    assert ([apply(elastic, change) for change in found.changes], found.warnings) == ([""] * 5, [])
+    assert plan(elastic, name, TODAY).changes == []
+
+
+DO = {"run": do_run, "search": do_search, "setup": do_setup}
+
+
+@pytest.mark.parametrize("who", WHO)
+def test_a_role_is_enough(secure_elasticsearch, name, connect, who, capsys):
+    """For all that its owner does, without a word in the log."""
+    log.quieter("info")
+    DO[who](secure_elasticsearch, name, connect(roles(name)[who]))
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("less", LESS, ids="-".join)
+def test_one_privilege_less_is_not_enough(secure_elasticsearch, name, connect, less):
+    """The server says which is missing."""
+    who, section, privilege = less
+    with pytest.raises(ElasticError) as caught:
+        DO[who](secure_elasticsearch, name, connect(without(roles(name)[who], section, privilege)))
+    assert caught.value.status == 403
+    assert missing_privilege(caught.value) != ""
+
+
+def test_a_run_that_may_not_look_goes_on(secure_elasticsearch, name, connect, capsys):
+    """And says so."""
+    log.quieter("info")
+    do_run(secure_elasticsearch, name, connect(without(roles(name)["run"], "cluster", LOOK_AT_TEMPLATES)))
+    (said,) = map(orjson.loads, capsys.readouterr().err.splitlines())
+    assert (said["message"], said["missing"]) == (
+        "index templates were not checked, and these credentials may not do it; let somebody who may run: shipper setup",
+        "cluster privilege manage_index_templates",
+    )
+
+
+def test_a_run_cannot_read_change_or_delete(secure_elasticsearch, name, connect):
+    """A key that lies on a machine with a backend is of little use to a thief."""
+    elastic = connect(roles(name)["run"])
+    do_run(secure_elasticsearch, name, elastic)
+    index = index_of(name, "records", TODAY)
+    row = {"@timestamp": TODAY}
+    forbidden = [
+        ("POST", f"/{index}/_search", {}),
+        ("GET", f"/{index}/_doc/1", None),
+        ("PUT", f"/{index}/_doc/1", row),
+        ("DELETE", f"/{index}/_doc/1", None),
+        ("DELETE", f"/{index}", None),
+        ("PUT", f"/_index_template/{name}", templates(name)[name]),
+        ("POST", "/other-2026.11.23/_bulk", b'{"create":{}}\n{}\n'),
+    ]
+    statuses = []
+    for method, path, body in forbidden:
+        try:
+            answer = elastic.request(method, path, body)
+            statuses.append(answer["items"][0]["create"]["status"])
+        except ElasticError as error:
+            statuses.append(error.status)
+    assert statuses == [403] * len(forbidden)
+
+
+def test_a_run_that_finds_no_template_holds(secure_elasticsearch, name, connect):
+    """What is written without one can't be searched well, and a person can mend it."""
+    with pytest.raises(ElasticError, match=f"index template {name} is missing.*shipper setup") as caught:
+        ensure(connect(roles(name)["run"]), name)
+    assert caught.value.grave
+
+
+def test_a_run_that_finds_an_older_template_goes_on(secure_elasticsearch, name, connect, capsys):
+    """And says once what to do."""
+    log.quieter("info")
+    install(secure_elasticsearch, name)
+    secure_elasticsearch.request("PUT", f"/_index_template/{name}", {**templates(name)[name], "version": 0})
+    ensure(connect(roles(name)["run"]), name)
+    (said,) = map(orjson.loads, capsys.readouterr().err.splitlines())
+    assert (said["message"].partition(",")[0], said["missing"]) == (
+        f"index template {name} is older than this shipper",
+        "cluster privilege manage_index_templates",
+    )
+
+
+def test_the_sink_writes_with_the_role_of_a_run(secure_elasticsearch, name, connect, tmp_path):
+    """And is held, not refused, without it."""
+    install(secure_elasticsearch, name)
+    context = Context(tmp_path, State(tmp_path / "state.db"), name=name)
+    written = []
+    for role in (roles(name)["search"], roles(name)["run"]):
+        key = secure_elasticsearch.request(
+            "POST", "/_security/api_key", {"name": "test", "role_descriptors": {"test": role}}
+        )
+        config = sink.Config(**connection(secure_elasticsearch, key["encoded"]).model_dump())
+        store = sink.build(config, context)
+        try:
+            written.append(store.write(finished(b'{"@timestamp":"2026-11-20T10:00:00Z"}')))
+        except Retry as held:
+            written.append(held.grave)
+        finally:
+            store.close()
+    assert written == [True, []]
+
+
+def test_the_printed_commands_make_roles_and_keys(secure_elasticsearch, name):
+    """As they stand there, but for the administrator's name; a key works."""
+    server = secure_elasticsearch
+    text = "\n".join(commands(name, server.url, server.ca)).replace("ADMIN=elastic", f"ADMIN={server.username}")
+    done = subprocess.run(
+        ["bash", "-eu"], input=f"{text}\n".replace("read -rs PASSWORD", f"PASSWORD={server.password}"),
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    answers = [orjson.loads(line) for line in done.stdout.splitlines()]
+    assert (done.returncode, done.stderr, len(answers)) == (0, "", 6)
+    assert answers[::2] == [{"role": {"created": True}}] * 3
+    run, search, setup = (Elastic(connection(server, answer["encoded"])) for answer in answers[1::2])
+    try:
+        do_setup(server, name, setup)
+        do_run(server, name, run)
+        search.request("POST", f"/{pattern_of(name, 'records')}/_search", {})
+    finally:
+        for who, client in zip(WHO, (run, search, setup), strict=True):
+            client.close()
+            server.request("DELETE", f"/_security/role/{name}-{who}")
