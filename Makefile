@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= auto
 
-.PHONY: help install dev demo test lint bench campaign lock clean
+.PHONY: help install dev demo test lint bench campaign kibana lock clean
 
 help:
 	@echo "make demo      install, then watch a simulated backend being followed (Ctrl-C stops it)"
@@ -11,6 +11,7 @@ help:
 	@echo "make test      lint, types and every test"
 	@echo "make bench     the figures of the README"
 	@echo "make campaign  the long form of the kill and secret campaigns"
+	@echo "make kibana    write Kibana's saved objects anew from pipelines/kibana/dashboards.yml"
 
 install: .venv/.installed
 dev: .venv/.dev
@@ -45,6 +46,9 @@ bench: dev
 
 campaign: dev
 	SHIPPER_CAMPAIGN=full $(BIN)/pytest -n $(WORKERS) tests/property tests/campaign
+
+kibana: install
+	$(BIN)/python -m shipper.kibana
 
 # Both locks hold for every Python from 3.11 on and for x86-64 and arm64.
 lock:
