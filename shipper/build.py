@@ -11,18 +11,18 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ValidationError
 
 from shipper import config as configuration
 from shipper import log
-from shipper.clock import parse_duration, parse_when
+from shipper.clock import parse_duration
 from shipper.config import DetectConfig, Document, Mistake, Pipeline, nearest, validate
 from shipper.context import Context
 from shipper.decode import stage as decode_stage
 from shipper.detect.alerting import Alerting
 from shipper.detect.match import Detect
+from shipper.elastic.connect import Connection
 from shipper.enrich import stage as enrich_stage
 from shipper.enrich.splice import Splicer
 from shipper.enrich.stage import Config as EnrichConfig
@@ -33,6 +33,7 @@ from shipper.notify.outbox import Outbox
 from shipper.redact import Redactor, load_key, render_exactly
 from shipper.rules import LiveRules, Loaded, load
 from shipper.source.merged import Merged
+from shipper.spool import around
 from shipper.state import State
 
 PACKAGES = {"sources": "source", "sinks": "sink", "notify": "notify"}
@@ -71,6 +72,17 @@ class Plan:
     def sinks(self, context: Context) -> list[Sink]:
         return [part.build(context) for part in self.parts["sinks"]]
 
+    def spooled_sinks(self, context: Context) -> list[Sink]:
+        """Those of a run: one that may be away has a spool around it."""
+        return [
+            around(
+                part.build(context), context, max_bytes=int(part.config.spool_bytes), after_s=part.config.spool_after_s
+            )
+            if hasattr(part.config, "spool_bytes") and hasattr(part.config, "spool_after_s")
+            else part.build(context)
+            for part in self.parts["sinks"]
+        ]
+
     def notifiers(self, context: Context) -> list[Notifier]:
         return [part.build(context) for part in self.parts["notify"]]
 
@@ -87,9 +99,11 @@ class Plan:
 
     @property
     def enrich(self) -> EnrichConfig:
-        """With this machine's name where the file gives none."""
+        """With this machine's name where the file gives none, and times that make no thousand indices."""
         given = self.pipeline.enrich
-        return given if given.host else given.model_copy(update={"host": socket.gethostname()})
+        daily = any(isinstance(part.config, Connection) for part in self.parts["sinks"])
+        missing = {"host": given.host or socket.gethostname(), "oldest_days": given.oldest(index_a_day=daily)}
+        return given.model_copy(update=missing)
 
 
 def check(path: Path, env: Mapping[str, str] = os.environ) -> tuple[Plan | None, list[Mistake]]:
@@ -100,11 +114,18 @@ def check(path: Path, env: Mapping[str, str] = os.environ) -> tuple[Plan | None,
     pipeline = validate(document, Pipeline, document.value) if document.value is not None else None
     raw = document.value if isinstance(document.value, dict) else {}
     parts = {section: _parts(document, section, package, raw) for section, package in PACKAGES.items()}
-    _check_durations(document, raw)
-    _check_times(document, raw)
+    configuration.check_times(document, raw)
+    _check_spools(document, parts["sinks"])
     if pipeline is None or document.mistakes:
         return None, sorted(document.mistakes, key=lambda mistake: mistake.line)
     return Plan(path, pipeline, parts), []
+
+
+def _check_spools(document: Document, sinks: list[Part]) -> None:
+    """There is one folder for it, and what lies there belongs to one sink."""
+    spooled = [place for place, part in enumerate(sinks) if getattr(part.config, "spool_bytes", 0)]
+    for place in spooled[1:]:
+        document.wrong(("sinks", place), "only one sink can have a spool; write `spool_bytes: 0` here")
 
 
 def check_all(path: Path, env: Mapping[str, str] = os.environ) -> list[str]:
@@ -170,43 +191,6 @@ def _is_component(file: Path) -> bool:
     return "\nclass Config(" in text and "\ndef build(" in text
 
 
-def _check_durations(document: Document, raw: dict[str, Any]) -> None:
-    detect = raw.get("detect")
-    realert = detect.get("realert") if isinstance(detect, dict) else None
-    if not isinstance(realert, str):
-        return
-    try:
-        parse_duration(realert)
-    except UsageError as error:
-        document.wrong(("detect", "realert"), f"`detect.realert`: {error}")
-
-
-def _check_times(document: Document, raw: dict[str, Any]) -> None:
-    """What a source says of time: no zone that does not exist, which would be taken for UTC without a word."""
-    sources = raw.get("sources")
-    for place, entry in enumerate(sources if isinstance(sources, list) else ()):
-        zone, start = (entry.get("timezone"), entry.get("start")) if isinstance(entry, dict) else (None, None)
-        if isinstance(zone, str) and not _is_zone(zone):
-            close = nearest(zone, sorted(available_timezones()), listed=False)
-            document.wrong(("sources", place, "timezone"), f"this machine knows no time zone `{zone}`{close}")
-        if isinstance(start, str) and start not in ("beginning", "end"):
-            _check_start(document, place, start)
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        return name == "UTC" or bool(ZoneInfo(name))
-    except (KeyError, ValueError, OSError):
-        return False
-
-
-def _check_start(document: Document, place: int, start: str) -> None:
-    try:
-        parse_when(start, 0.0)
-    except UsageError as error:
-        document.wrong(("sources", place, "start"), f"`start`: {error}, or `beginning` or `end`")
-
-
 @dataclass(slots=True)
 class Assembly:
     """Everything opened, in the order in which a batch passes it."""
@@ -268,7 +252,7 @@ def assemble(plan: Plan, loaded: Loaded, context: Context) -> Assembly:
     stages = RuleStages(plan, context, load_key(context.data, os.environ), loaded)
     log.scrub_with(stages.text)
     context.scrub = stages.text
-    sinks = plan.sinks(context)
+    sinks = plan.spooled_sinks(context)
     sources = plan.sources(context)
     return Assembly(
         source=sources[0] if len(sources) == 1 else Merged(sources),

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
+from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from shipper.clock import parse_duration, parse_when
 from shipper.decode.stage import Config as DecodeConfig
 from shipper.enrich.stage import Config as EnrichConfig
 from shipper.errors import UsageError
@@ -189,6 +191,49 @@ def _fields_at(model: type[BaseModel], loc: Loc) -> Iterator[str]:
             return
         model = inner
     yield from model.model_fields
+
+
+def check_times(document: Document, raw: dict[str, Any]) -> None:
+    """Durations, starts and time zones of a pipeline file."""
+    _check_durations(document, raw)
+    _check_sources(document, raw)
+
+
+def _check_durations(document: Document, raw: dict[str, Any]) -> None:
+    detect = raw.get("detect")
+    realert = detect.get("realert") if isinstance(detect, dict) else None
+    if not isinstance(realert, str):
+        return
+    try:
+        parse_duration(realert)
+    except UsageError as error:
+        document.wrong(("detect", "realert"), f"`detect.realert`: {error}")
+
+
+def _check_sources(document: Document, raw: dict[str, Any]) -> None:
+    """What a source says of time: no zone that does not exist, which would be taken for UTC without a word."""
+    sources = raw.get("sources")
+    for place, entry in enumerate(sources if isinstance(sources, list) else ()):
+        zone, start = (entry.get("timezone"), entry.get("start")) if isinstance(entry, dict) else (None, None)
+        if isinstance(zone, str) and not _is_zone(zone):
+            close = nearest(zone, sorted(available_timezones()), listed=False)
+            document.wrong(("sources", place, "timezone"), f"this machine knows no time zone `{zone}`{close}")
+        if isinstance(start, str) and start not in ("beginning", "end"):
+            _check_start(document, place, start)
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        return name == "UTC" or bool(ZoneInfo(name))
+    except (KeyError, ValueError, OSError):
+        return False
+
+
+def _check_start(document: Document, place: int, start: str) -> None:
+    try:
+        parse_when(start, 0.0)
+    except UsageError as error:
+        document.wrong(("sources", place, "start"), f"`start`: {error}, or `beginning` or `end`")
 
 
 def nearest(word: str, known: list[str], *, listed: bool = True) -> str:

@@ -30,8 +30,9 @@ class LockHeld(UsageError):
 class Retry(Exception):
     """Raised by `Sink.write` when nothing may be assumed stored: hold the batch and try again.
 
-    `after` is in seconds. `grave`: waiting alone will not mend it (wrong password, missing permission, wrong
-    certificate), so people are told at once and not only after a while.
+    `after` is in seconds: below one it is meant as it is said, from one on the wait grows with every attempt. `grave`:
+    waiting alone will not mend it (wrong password, missing permission, wrong certificate), so people are told at once
+    and not only after a while.
     """
 
     def __init__(self, reason: str, after: float = 1.0, *, grave: bool = False) -> None:

@@ -32,7 +32,9 @@ class Runner:
         self._assembly = assembly
         self._context = context
         self._told = committed
-        self._writer = Writer(assembly.sinks, context, status=self._status, committed=self._committed)
+        self._writer = Writer(
+            assembly.sinks, context, status=self._status, committed=self._committed, told=assembly.outbox.wake
+        )
         self._stopping = threading.Event()
         self._reload_asked = threading.Event()
         self._reload_at = time.monotonic()

@@ -15,9 +15,12 @@ from shipper import log
 from shipper.alerts import alert_batch, pending_records
 from shipper.context import Context
 from shipper.errors import Retry
+from shipper.holding import Holding
+from shipper.join import join, joinable, limits_of, weight
 from shipper.metrics import Rate
 from shipper.model import Batch, Refused, Sink
 from shipper.quarantine import check_budget, quarantine_changes
+from shipper.spool import Spool
 from shipper.state import State, save_status
 
 QUEUED_BATCHES = 2
@@ -44,28 +47,34 @@ class Writer(threading.Thread):
         *,
         status: Callable[[], dict[str, Any]] = dict,
         committed: Callable[[Batch], None] | None = None,
+        told: Callable[[], None] = lambda: None,
     ) -> None:
+        """`told` is called when the outbox holds something for people that came with no batch."""
         super().__init__(name="writer", daemon=True)
         self._sinks = sinks
         self._context = context
         self._status = status
         self._committed = committed
-        self._queue: queue.Queue[Batch | None] = queue.Queue(QUEUED_BATCHES)
+        self._queue: queue.Queue[tuple[Batch | None, float]] = queue.Queue(QUEUED_BATCHES)
+        """With the monotonic time at which each came."""
+        self._ahead: list[tuple[Batch | None, float]] = []
+        """What was taken from the queue and did not fit into the last batch."""
+        self._gather = limits_of(sinks)
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
         self._rate = Rate()
         self._status_at = 0.0
-        self._state: State | None = None
         self._alerts_wait = False
         self._alerts_at = 0.0
-        self.holding = ""
+        self._state = State(context.state.path)
+        self._holding = Holding(self._state, context.clock, context.scrub, told)
 
     def put(self, batch: Batch) -> None:
         """Hands a batch over; waits while the sinks are behind."""
         while True:
             self.check()
             try:
-                self._queue.put(batch, timeout=0.2)
+                self._queue.put((batch, time.monotonic()), timeout=0.2)
                 return
             except queue.Full:
                 if self._stopping.is_set():
@@ -84,7 +93,7 @@ class Writer(threading.Thread):
         """Writes what is queued and ends; raises what went wrong."""
         while self.is_alive():
             try:
-                self._queue.put(None, timeout=0.2)
+                self._queue.put((None, 0.0), timeout=0.2)
                 break
             except queue.Full:
                 continue
@@ -93,25 +102,71 @@ class Writer(threading.Thread):
             raise self._failure
 
     def run(self) -> None:
-        state = self._state = State(self._context.state.path)
+        state = self._state
         try:
             # What a crash left between a commit and its alerts' way to the sinks.
             self._write_alerts(state)
-            while (batch := self._next(state)) is not None:
+            while (batch := self._gathered()) is not None:
                 self._write(state, batch)
-            self._write_alerts(state)
-            self._save_status(state, final=True)
+            self._end(state)
         except BaseException as error:
             self._failure = error
         finally:
             state.close()
 
-    def _next(self, state: State) -> Batch | None:
+    def _end(self, state: State) -> None:
+        """With `--once` what waits for a sink is given as far as it takes it."""
+        while self._context.once and not self._stopping.is_set() and self._tend():
+            self._save_status(state)
+        self._holding.tick(ending=True)
+        self._write_alerts(state)
+        self._save_status(state, final=True)
+
+    # ── taking batches ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _gathered(self) -> Batch | None:
+        """The next batch, with those that follow it at once and may share a request with it; None at the end."""
+        first, came = self._ahead.pop() if self._ahead else self._next()
+        if first is None or self._gather is None:
+            return first
+        parts, (rows, size) = [first], weight(first)
+        while rows < self._gather.rows and size < self._gather.bytes:
+            try:
+                more, at = self._queue.get(timeout=max(0.0, came + self._gather.age_s - time.monotonic()))
+            except queue.Empty:
+                break
+            more_rows, more_size = weight(more) if more is not None else (0, 0)
+            fits = rows + more_rows <= self._gather.rows and size + more_size <= self._gather.bytes
+            if more is None or not fits or not joinable(first, more):
+                self._ahead.append((more, at))
+                break
+            parts.append(more)
+            rows, size = rows + more_rows, size + more_size
+        return join(parts)
+
+    def _next(self) -> tuple[Batch | None, float]:
+        more = False
         while True:
             try:
-                return self._queue.get(timeout=STATUS_EVERY_S)
+                return self._queue.get(timeout=0.0 if more else STATUS_EVERY_S)
             except queue.Empty:
-                self._save_status(state)
+                more = self._tend()
+                self._save_status(self._state)
+
+    def _tend(self) -> bool:
+        """Between batches a spool gives what it keeps; True when there is more to give at once."""
+        more = False
+        for spool in [sink for sink in self._sinks if isinstance(sink, Spool)]:
+            try:
+                more = spool.tend() or more
+            except sqlite3.OperationalError as error:
+                log.say("warning", "the spool waits, tried again", sink=spool.name, reason=str(error))
+            if self._holding.is_held(spool.name):
+                self._took(spool.name, spool.away)
+        self._holding.tick()
+        return more
+
+    # ── to the sinks ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _write(self, state: State, batch: Batch) -> None:
         if batch.clocked and len(batch):
@@ -126,13 +181,14 @@ class Writer(threading.Thread):
         if self._alerts_wait and (self._queue.empty() or now - self._alerts_at >= ALERTS_EVERY_S):
             self._alerts_at = now
             self._write_alerts(state)
+        self._holding.tick()
         self._save_status(state)
 
     def _store(self, state: State, batch: Batch) -> None:
         """To every sink; what one refuses goes to the quarantine, in the same commit."""
         refused: list[Refused] = []
         for sink in self._sinks if len(batch) else ():
-            refused += self._insist(sink.name, partial(sink.write, batch)) or []
+            refused += self._insist(sink.name, partial(sink.write, batch), partial(_away, sink)) or []
         if refused:
             self._insist("quarantine", partial(check_budget, state, batch, refused))
             batch.changes += quarantine_changes(batch, refused, self._context.clock.now())
@@ -145,30 +201,37 @@ class Writer(threading.Thread):
         while rows := pending_records(state, ALERTS_AT_ONCE):
             self._store(state, alert_batch(rows, self._context.clock.now()))
 
-    def _insist(self, name: str, act: Callable[[], Any]) -> Any:
-        """Does it until it works: hold and say so, never drop."""
+    def _insist(self, name: str, act: Callable[[], Any], away: Callable[[], Retry | None] = lambda: None) -> Any:
+        """Does it until it works: hold and say so, never drop. `away` tells whether a sink whose rows were taken takes
+        nothing all the same."""
         wait, said_at = 0.0, float("-inf")
         while True:
             try:
                 result = act()
             except Retry as error:
-                reason, wait = str(error), max(error.after, min(wait * 2, LONGEST_WAIT_S))
+                failure, wait = error, _wait(error.after, wait)
             except sqlite3.OperationalError as error:
-                reason, wait = str(error), max(FIRST_WAIT_S, min(wait * 2, LONGEST_WAIT_S))
+                failure = Retry(str(error))
+                wait = max(FIRST_WAIT_S, min(wait * 2, LONGEST_WAIT_S))
             else:
-                if self.holding:
-                    log.say("info", "goes on", sink=name)
-                    self.holding = ""
+                self._took(name, away())
                 return result
-            self.holding = f"{name}: {reason}"
+            self._holding.holds(name, str(failure), grave=failure.grave, tell=failure.after > 0)
+            self._save_status(self._state)
             self._context.metrics.sink_retries += 1
-            if self._state is not None:
-                self._save_status(self._state)
-            if time.monotonic() - said_at > REMIND_EVERY_S:
+            if failure.after and time.monotonic() - said_at > REMIND_EVERY_S:
                 said_at = time.monotonic()
-                log.say("error", "holding, nothing is lost, reading waits", sink=name, reason=reason)
+                log.say("error", "holding, nothing is lost, reading waits", sink=name, reason=str(failure))
             if self._stopping.wait(wait):
-                raise Abandoned(self.holding)
+                raise Abandoned(self._holding.text)
+
+    def _took(self, name: str, away: Retry | None) -> None:
+        if away is not None:
+            self._holding.holds(name, f"{away}; its records are spooled", grave=away.grave)
+            return
+        if self._holding.is_held(name):
+            log.say("info", "goes on", sink=name)
+        self._holding.goes_on(name)
 
     def _save_status(self, state: State, final: bool = False) -> None:
         now = time.monotonic()
@@ -178,7 +241,8 @@ class Writer(threading.Thread):
         status = {
             "at": self._context.clock.now(),
             "records_per_second": round(self._rate.per_second(), 1),
-            "holding": self.holding,
+            "holding": self._holding.text,
+            "holding_since": self._holding.since,
             "metrics": self._context.metrics.as_dict(),
             **self._status(),
             **({"ended": True} if final else {}),
@@ -187,3 +251,12 @@ class Writer(threading.Thread):
             state.run(save_status("run", status))
         except sqlite3.OperationalError as error:
             log.say("warning", "the status could not be stored", reason=str(error))
+
+
+def _wait(after: float, before: float) -> float:
+    """Seconds until the next attempt: below a second as it was asked, else longer with every attempt."""
+    return after if after < FIRST_WAIT_S else max(after, min(before * 2, LONGEST_WAIT_S))
+
+
+def _away(sink: Sink) -> Retry | None:
+    return sink.away if isinstance(sink, Spool) else None

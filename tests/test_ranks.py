@@ -9,10 +9,10 @@ import pytest
 ROOT = Path(__file__).parent.parent / "shipper"
 
 RANKS = {
-    **dict.fromkeys(["model", "errors", "metrics", "clock", "fields", "log", "lock", "__init__"], 0),
+    **dict.fromkeys(["model", "errors", "metrics", "clock", "fields", "log", "lock", "join", "__init__"], 0),
     **dict.fromkeys(["state", "context", "alerts", "store", "query", "elastic"], 1),
     **dict.fromkeys(["source", "decode", "enrich", "detect", "redact", "quarantine", "sink", "search", "notify"], 2),
-    **dict.fromkeys(["config", "build", "rules", "offline", "spool"], 3),
+    **dict.fromkeys(["config", "build", "rules", "offline", "spool", "holding", "kibana"], 3),
     **dict.fromkeys(["run", "writer"], 4),
     **dict.fromkeys(["cli", "example"], 5),
 }

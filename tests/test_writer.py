@@ -18,6 +18,7 @@ class Sink:
     """Takes what it is told to: an exception in `plan` is raised, a list is answered, then all is taken."""
 
     name = "fake"
+    gather = None
 
     def __init__(self, *plan):
         self.plan = list(plan)

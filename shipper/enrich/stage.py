@@ -20,6 +20,7 @@ from shipper.fields import value
 from shipper.model import Batch, Doc
 
 DAY = 86_400.0
+OLDEST_DAYS, OLDEST_INDEX_DAYS = 3_653.0, 400.0
 TEXT_FIELDS = frozenset(("message", "error.stack_trace", "event.original"))
 """All that decode makes of a text line."""
 
@@ -31,12 +32,19 @@ class Config(BaseModel):
 
     service: str = Field("", description="`service.name` of records that name none; empty: their dataset.")
     host: str = Field("", description="`host.name` of records that name none; empty: no such field.")
-    oldest_days: float = Field(
-        3_653.0, gt=0, description="Days before the reading of a line; an older time is not believed."
+    oldest_days: float | None = Field(
+        None,
+        gt=0,
+        description="Days before the reading of a line; an older time is not believed. Unset: 400 where a sink makes "
+        "an index a day, so that a wrong clock cannot make thousands of them, else 3653.",
     )
     ahead_seconds: float = Field(
         3_600.0, ge=0, description="Seconds after the reading of a line; a later time is not believed."
     )
+
+    def oldest(self, *, index_a_day: bool = False) -> float:
+        """`oldest_days`, or what holds where it is unset."""
+        return self.oldest_days or (OLDEST_INDEX_DAYS if index_a_day else OLDEST_DAYS)
 
 
 def build(config: Config, context: Context) -> "Enrich":
@@ -96,7 +104,7 @@ class Enrich:
         return _read_at(batch.clock)
 
     def _bounds(self, clock: float) -> tuple[str, str]:
-        return date.bounds(clock, self._config.oldest_days * DAY, self._config.ahead_seconds)
+        return date.bounds(clock, self._config.oldest() * DAY, self._config.ahead_seconds)
 
 
 def is_text(batch: Batch, row: int) -> bool:

@@ -1,13 +1,26 @@
 """Where a segment lies, and how `state.db` lists it."""
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from shipper.state import State
 
-FOLDERS = {"records": "hot", "alerts": "alerts"}
-"""Stream → folder below the data folder."""
+STORED = ("records", "alerts")
+"""Streams that are searched and sealed."""
+SPOOLED = {"records": "spool-records", "alerts": "spool-alerts"}
+PARKED = {"records": "parked-records", "alerts": "parked-alerts"}
+"""Stream → the stream of segments in which its rows wait for a sink: for the whole of it, or for one index of it."""
+FOLDERS = {
+    "records": "hot",
+    "alerts": "alerts",
+    "spool-records": "spool/records",
+    "spool-alerts": "spool/alerts",
+    "parked-records": "spool/parked",
+    "parked-alerts": "spool/parked-alerts",
+}
+"""Stream of segments → folder below the data folder."""
 
 
 class Segment(NamedTuple):
@@ -44,14 +57,24 @@ def period(stream: str, time: str) -> str:
     return time[: 7 if stream == "alerts" else 10].replace("-", ".")
 
 
-def listed(state: State, stream: str = "") -> list[Segment]:
+def listed(state: State, *streams: str) -> list[Segment]:
     """The committed segments, oldest number first; of all streams when none is named."""
     rows: list[sqlite3.Row] = state.rows(
         "SELECT number, stream, day, form, bytes, rows, first, last FROM segments "
-        "WHERE ? IN ('', stream) ORDER BY number",
-        (stream,),
+        f"{f'WHERE stream IN ({_marks(streams)})' if streams else ''} ORDER BY number",
+        streams,
     )
     return [Segment(*row) for row in rows]
+
+
+def bytes_of(state: State, streams: Sequence[str]) -> int:
+    """Committed bytes of all segments of these streams."""
+    found = state.rows(f"SELECT coalesce(sum(bytes), 0) FROM segments WHERE stream IN ({_marks(streams)})", streams)
+    return int(found[0][0])
+
+
+def _marks(values: Sequence[str]) -> str:
+    return ",".join("?" * len(values))
 
 
 def last_open(state: State, stream: str, day: str) -> Segment | None:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from shipper.model import StateChange
 from shipper.state import State
 from shipper.store.columns import text
 from shipper.store.disk import sync_folder
-from shipper.store.layout import FOLDERS, NEXT_NUMBER, Segment, listed, next_number
+from shipper.store.layout import FOLDERS, NEXT_NUMBER, STORED, Segment, listed, next_number
 from shipper.store.read import open_duckdb
 
 _NAME = re.compile(r"(\d{6,})\.(ndjson|parquet)")
@@ -33,19 +33,20 @@ class Found(NamedTuple):
     path: Path
 
 
-def recover(data: Path, state: State) -> None:
-    """Makes the folder what the list says: cuts off what was never committed, removes what a crash left over.
+def recover(data: Path, state: State, streams: Sequence[str] = STORED) -> None:
+    """Makes the folders of these streams what the list says: cuts off what was never committed, removes what a crash
+    left over. The writer of other streams may be at work.
 
     Raises `StateMismatch` before anything is changed, when the list is missing, older than the files, or names bytes
     that are not there.
     """
-    segments, files = listed(state), list(found(data))
+    segments, files = listed(state, *streams), list(found(data, streams))
     _check_files(files, next_number(state), data)
     for segment in segments:
         _check_segment(segment, segment.path(data))
     wanted = {segment.path(data) for segment in segments}
     _remove([file.path for file in files if file.path not in wanted])
-    _remove(_temporary(data))
+    _remove(_temporary(data, streams))
     for segment in segments:
         if segment.form == "ndjson":
             _cut(segment.path(data), segment.bytes)
@@ -73,10 +74,10 @@ def fresh_state(data: Path) -> None:
         )
 
 
-def found(data: Path) -> Iterator[Found]:
-    """Every file below the data folder whose name is that of a segment."""
-    for stream, folder in FOLDERS.items():
-        for path in sorted((data / folder).glob("*/*")):
+def found(data: Path, streams: Iterable[str] = FOLDERS) -> Iterator[Found]:
+    """Every file below the data folder whose name is that of a segment of these streams."""
+    for stream in streams:
+        for path in sorted((data / FOLDERS[stream]).glob("*/*")):
             if name := _NAME.fullmatch(path.name):
                 yield Found(stream, path.parent.name, int(name[1]), name[2], path)
 
@@ -106,8 +107,8 @@ def _cut(path: Path, length: int) -> None:
             os.fsync(file.fileno())
 
 
-def _temporary(data: Path) -> list[Path]:
-    return [path for folder in FOLDERS.values() for path in (data / folder).glob("*/*.parquet.tmp")]
+def _temporary(data: Path, streams: Iterable[str]) -> list[Path]:
+    return [path for stream in streams for path in (data / FOLDERS[stream]).glob("*/*.parquet.tmp")]
 
 
 def _remove(paths: list[Path]) -> None:

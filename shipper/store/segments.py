@@ -15,7 +15,7 @@ from shipper.errors import Retry, StateMismatch
 from shipper.model import StateChange
 from shipper.state import State
 from shipper.store.disk import make_folder, sync_folder
-from shipper.store.layout import Segment, is_listed, last_open, listed, period, reserve_number
+from shipper.store.layout import STORED, Segment, bytes_of, is_listed, last_open, listed, period, reserve_number
 
 MIB = 1 << 20
 OPEN_FILES = 16
@@ -31,11 +31,16 @@ class Limits:
     quiet: float = 600.0
     """Seconds without an append after which a day that is over is sealed."""
     max_bytes: int = 10 << 30
-    """Committed bytes of all segments together."""
+    """Committed bytes of all segments of `streams` together."""
+    streams: tuple[str, ...] = STORED
+    """The streams of this writer; another one may write others in the same folder."""
+    what: str = "store"
+    remedy: str = "raise max_bytes of the embedded sink"
+    """What a person can do when `max_bytes` are used up."""
 
 
 class Segments:
-    """The one writer of a data folder's store. Appends come from one thread; `seal.Sealer` may work beside it."""
+    """The one writer of some streams of a data folder. Appends come from one thread; `Sealer` may work beside it."""
 
     def __init__(self, data: Path, state: State, limits: Limits | None = None, clock: Clock | None = None) -> None:
         """Takes over the folder as `recover.recover` left it: call that first."""
@@ -82,7 +87,7 @@ class Segments:
         `state` is the calling thread's own. One with rows that are not committed yet is left for later.
         """
         with self._lock:
-            for segment in listed(state):
+            for segment in listed(state, *self.limits.streams):
                 if segment.form == "ndjson" and segment.number not in self._closed and self._is_due(segment):
                     self._closed.add(segment.number)
                     return segment
@@ -94,10 +99,12 @@ class Segments:
             self._closed.discard(number)
 
     def forget(self, number: int) -> None:
-        """It is sealed: lets go of the open file."""
+        """It is sealed, or gone from the list: lets go of the open file."""
         with self._lock:
             self._closed.discard(number)
             self._drop(number)
+            # Otherwise a number that is no longer listed would be given to the next segment.
+            self._reserved = {key: given for key, given in self._reserved.items() if given != number}
 
     def _is_due(self, segment: Segment) -> bool:
         try:
@@ -116,12 +123,11 @@ class Segments:
     # ── writing ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _check_budget(self, more: int) -> None:
-        used = self._state.rows("SELECT coalesce(sum(bytes), 0) FROM segments")[0][0]
+        used = bytes_of(self._state, self.limits.streams)
         if used + more > self.limits.max_bytes:
             budget = f"{used / MIB:.0f} MiB of its budget of {self.limits.max_bytes / MIB:.0f} MiB"
             raise Retry(
-                f"{self.data}: the store holds {budget}; reading waits: raise max_bytes of the embedded sink",
-                after=10.0,
+                f"{self.data}: the {self.limits.what} holds {budget}; reading waits: {self.limits.remedy}", after=10.0
             )
 
     def _current(self, stream: str, day: str) -> Segment:

@@ -1,0 +1,60 @@
+"""Whether log files would be rotated away before they are read: what is committed against what stands on the disk.
+
+A file that was renamed is deleted after some more rotations. It can be read as long as somebody holds it open, but not
+after a restart, and not when nobody has seen it yet.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+
+from shipper.model import Progress
+from shipper.source.cursor import Seen, check_length, check_of
+from shipper.source.listing import Folders
+
+Holds = Callable[[Progress, Seen], bool]
+"""Whether a file that was seen is the one that was read so far."""
+
+
+def unread_behind_live(base: str, known: Sequence[Progress], seen: Sequence[Seen], holds: Holds) -> bool:
+    """Whether something of a family is not read to its end and not the live file.
+
+    `known`: the family's committed positions, `seen`: `base` and its siblings as they stand there.
+    """
+    nodes = {one.node for one in seen}
+    if any(not progress.done and (progress.device, progress.inode) not in nodes for progress in known):
+        return True
+    return any(one.path != base and not _is_read(one, known, holds) for one in seen)
+
+
+def _is_read(seen: Seen, known: Sequence[Progress], holds: Holds) -> bool:
+    """An inode alone says little: the live file often has that of the sibling just deleted."""
+    if not seen.size:
+        return True
+    same = [one for one in known if (one.device, one.inode) == seen.node and one.offset == seen.size]
+    return any(holds(progress, seen) for progress in same)
+
+
+def holds_on_disk(progress: Progress, seen: Seen) -> bool:
+    """Compares the bytes before the committed offset."""
+    length = check_length(progress.check)
+    try:
+        with open(seen.path, "rb") as file:
+            return check_of(os.pread(file.fileno(), length, progress.check_at - length)) == progress.check
+    except OSError:
+        return False
+
+
+def would_be_rotated_away(files: Iterable[Progress], folders: Folders) -> bool:
+    """Whether that holds for some family of the committed files; what cannot be told counts as such."""
+    families: dict[str, list[Progress]] = {}
+    for progress in files:
+        families.setdefault(progress.family, []).append(progress)
+    return any(_at_risk(base, known, folders) for base, known in families.items() if base)
+
+
+def _at_risk(base: str, known: list[Progress], folders: Folders) -> bool:
+    try:
+        listing = folders.family(base)
+    except OSError:
+        return True
+    return listing is None or unread_behind_live(base, known, listing.seen, holds_on_disk)
