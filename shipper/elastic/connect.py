@@ -1,51 +1,29 @@
-"""How Elasticsearch is reached, and what its answers ask of us. Everybody here goes through `Elastic.request`.
+"""How Elasticsearch is reached. Everybody here goes through `Elastic.request`.
 
-No credential is ever part of an error: hosts are named without their user part, reasons are the server's own words.
+No credential is ever part of an error: hosts are named without their user part, what the server says is censored, and
+no error of a library is chained to ours.
 """
 
+import logging
+import warnings
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+import orjson
 
+from shipper.elastic.connection import Connection, check_files, cloud, encoded, proxy_of, secrets, without_user
+from shipper.elastic.failure import Censor, ElasticError, of_answer, of_silence
 from shipper.errors import UsageError
+
+__all__ = ["JSON", "NDJSON", "Connection", "Elastic", "ElasticError"]
 
 JSON = "application/vnd.elasticsearch+json; compatible-with=8"
 NDJSON = "application/vnd.elasticsearch+x-ndjson; compatible-with=8"
 """What servers 8 and 9 both take."""
 
-
-class Connection(BaseModel):
-    """Where Elasticsearch is, and who we are there."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    url: str = Field(
-        default="", description="One or several, separated by commas: `https://es1:9200,https://es2:9200`."
-    )
-    api_key: SecretStr = Field(default=SecretStr(""), description="API key, `id:key` or as Elasticsearch encodes it.")
-    username: str = Field(default="", description="User, where there is no API key.")
-    password: SecretStr = Field(default=SecretStr(""), description="Password of that user.")
-    ca: str = Field(default="", description="File with the certificate authority, when the system does not know it.")
-    timeout_s: float = Field(default=30.0, gt=0, description="Seconds until a request without an answer is given up.")
-
-
-class ElasticError(Exception):
-    """A request that was not done. `status` is HTTP's, 0 when no answer came; `grave`: a person has to do something."""
-
-    def __init__(self, reason: str, status: int = 0, *, grave: bool = False, kind: str = "") -> None:
-        super().__init__(reason)
-        self.status = status
-        self.grave = grave
-        self.kind = kind
-        """Elasticsearch's `error.type`."""
-
-
-class Answer(dict[str, Any]):
-    """An answer's JSON object, and the bytes that it came in: a stored document is handed on as it is stored."""
-
-    raw: bytes = b""
+KINDS = ("application/json", "application/vnd.elasticsearch+json", "application/vnd.elasticsearch+x-ndjson")
+INSTALL = "pip install 'shipper[elasticsearch]'"
 
 
 class Elastic:
@@ -53,69 +31,139 @@ class Elastic:
 
     def __init__(self, settings: Connection) -> None:
         """Does not speak to the server yet. Raises `UsageError` for settings that cannot be right."""
-        # A third of a second, which only those who use Elasticsearch shall pay.
-        from elasticsearch import Elasticsearch  # noqa: PLC0415
-
-        hosts = [host.strip() for host in settings.url.split(",") if host.strip()]
+        hosts = [host for host in settings.url.split(",") if host] or cloud(settings.cloud_id.get_secret_value())
         if not hosts:
             raise UsageError("elasticsearch: no `url`; write for example http://localhost:9200")
-        self.where = ", ".join(_without_user(host) for host in hosts)
-        options: dict[str, Any] = {}
-        if settings.api_key.get_secret_value():
-            options["api_key"] = settings.api_key.get_secret_value()
-        elif settings.username:
-            options["basic_auth"] = (settings.username, settings.password.get_secret_value())
-        if settings.ca:
-            options["ca_certs"] = settings.ca
-        options["serializers"] = {"application/json": _keeping_bytes()}
-        self._client = Elasticsearch(hosts, request_timeout=settings.timeout_s, max_retries=0, **options)
+        self.where = ", ".join(hosts)
+        self._timeout_s = settings.timeout_s
+        self._known = bool(settings.api_key.get_secret_value() or settings.username)
+        self._proxy, proxy_url = proxy_of(settings.proxy.get_secret_value())
+        self._censor = Censor(secrets(settings, proxy_url))
+        check_files(settings)
+        self._client = _client(hosts, settings, proxy_url)
 
     def request(self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None) -> Any:
-        """The answer's JSON; an object is an `Answer`. `body`: prepared bytes, or what becomes JSON.
+        """The answer's JSON; of HEAD whether it is there. `body`: prepared bytes, or what becomes JSON.
 
         Raises `ElasticError`.
         """
-        from elasticsearch import ApiError, TransportError  # noqa: PLC0415
+        raw = self.raw(method, path, body, headers=headers)
+        if method == "HEAD":
+            return raw == b"True"
+        try:
+            return orjson.loads(raw) if raw else None
+        except orjson.JSONDecodeError:
+            pass
+        raise ElasticError(f"{self.where}: the answer is no JSON, or breaks off in the middle")
+
+    def raw(self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None) -> bytes:
+        """The answer's bytes. Raises `ElasticError`."""
+        from elasticsearch import ApiError, TransportError, UnsupportedProductError  # noqa: PLC0415
 
         sent = {"accept": JSON, **({"content-type": JSON} if body is not None else {}), **(headers or {})}
         try:
-            return self._client.perform_request(method, path, headers=sent, body=body).body
+            answer = self._client.perform_request(method, path, headers=sent, body=body).body
+            return answer if isinstance(answer, bytes) else str(answer or "").encode()
+        except UnsupportedProductError as error:
+            where = _where(error.meta.node)
+            failure = ElasticError(f"{where}: this is not Elasticsearch; check `url`", error.meta.status, grave=True)
         except ApiError as error:
-            raise ElasticError(_reason(error.body), error.meta.status, grave=error.meta.status in (401, 403, 404),
-                               kind=_kind(error.body)) from None  # fmt: skip
-        except TransportError as error:
-            raise ElasticError(f"{self.where}: {type(error).__name__}") from None
+            meta = error.meta
+            where = _where(meta.node)
+            failure = of_answer(where, meta.status, error.body, meta.headers, self._censor, known=self._known)
+        except (TransportError, OSError, ValueError) as error:
+            failure = of_silence(self.where, error, self._timeout_s, self._proxy)
+        # Behind the handlers: an error that is chained to ours could hold headers.
+        raise failure
+
+    def censor(self, text: str) -> str:
+        """Foreign text without our credentials."""
+        return self._censor(text)
 
     def close(self) -> None:
         self._client.close()
 
 
-def _keeping_bytes() -> Any:
-    """What reads answers: the library's own, which also keeps what it has read."""
-    from elastic_transport import JsonSerializer  # noqa: PLC0415
+def _client(hosts: list[str], settings: Connection, proxy: str) -> Any:
+    # A third of a second, which only those who use Elasticsearch shall pay.
+    try:
+        from elastic_transport import Urllib3HttpNode  # noqa: PLC0415
+        from elasticsearch import Elasticsearch, ElasticsearchWarning  # noqa: PLC0415
+    except ImportError:
+        raise UsageError(f"elasticsearch: its client is not installed; run: {INSTALL}") from None
 
-    class Keeping(JsonSerializer):
-        def loads(self, data: bytes) -> Any:
-            found = super().loads(data)
-            if not isinstance(found, dict):
-                return found
-            answer = Answer(found)
-            answer.raw = data
-            return answer
+    for name in ("elastic_transport", "elasticsearch", "urllib3"):
+        # They would print on their own when a host fails; what is to be said, we say.
+        logger = logging.getLogger(name)
+        logger.handlers = logger.handlers or [logging.NullHandler()]
+        logger.propagate = False
+    warnings.filterwarnings("ignore", category=ElasticsearchWarning)
+    as_it_is: Any = _AsItIs()
+    options: dict[str, Any] = {}
+    if settings.api_key.get_secret_value():
+        options["api_key"] = encoded(settings.api_key.get_secret_value())
+    elif settings.username:
+        options["basic_auth"] = (settings.username, settings.password.get_secret_value())
+    if any(host.startswith("https:") for host in hosts):
+        files = {"ca_certs": settings.ca, "client_cert": settings.client_cert, "client_key": settings.client_key}
+        options |= {name: path for name, path in files.items() if path}
+    return Elasticsearch(
+        hosts,
+        request_timeout=settings.timeout_s,
+        # Of hosts that do not answer the next one is tried at once; all else is for who asked to decide.
+        max_retries=len(hosts) - 1,
+        retry_on_status=(),
+        http_compress=False,
+        serializers=dict.fromkeys(KINDS, as_it_is),
+        node_class=_node_behind(proxy, settings) if proxy else Urllib3HttpNode,
+        **options,
+    )
 
-    return Keeping()
+
+class _AsItIs:
+    """In place of the client's serializers: bytes stay bytes, in both directions."""
+
+    mimetype = "application/json"
+
+    def loads(self, data: bytes) -> bytes:
+        return data
+
+    def dumps(self, data: Any) -> bytes:
+        return data if isinstance(data, bytes) else orjson.dumps(data)
 
 
-def _without_user(host: str) -> str:
-    parts = urlsplit(host)
-    return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+def _node_behind(proxy: str, settings: Connection) -> type:
+    """The library's way to a host, through a proxy, of which it knows nothing."""
+    from elastic_transport import Urllib3HttpNode  # noqa: PLC0415
+    from urllib3 import ProxyManager, make_headers  # noqa: PLC0415
+
+    parts = urlsplit(proxy)
+    user = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
+    options: dict[str, Any] = {"cert_file": settings.client_cert or None, "key_file": settings.client_key or None}
+
+    class NodeBehindProxy(Urllib3HttpNode):
+        def __init__(self, config: Any) -> None:
+            super().__init__(config)
+            self._manager = ProxyManager(
+                without_user(parts),
+                proxy_headers=make_headers(proxy_basic_auth=user),
+                maxsize=config.connections_per_node,
+                block=True,
+                timeout=config.request_timeout,
+                **({"ca_certs": config.ca_certs, **options} if config.scheme == "https" else {}),
+            )
+            self.pool.close()
+            self.pool: Any = self
+
+        def urlopen(self, method: str, target: str, **options: Any) -> Any:
+            return self._manager.urlopen(method, f"{self.scheme}://{self.host}:{self.port}{target}", **options)
+
+        def close(self) -> None:
+            self._manager.clear()
+
+    return NodeBehindProxy
 
 
-def _kind(body: Any) -> str:
-    error = body.get("error") if isinstance(body, dict) else None
-    return str(error.get("type", "")) if isinstance(error, dict) else ""
-
-
-def _reason(body: Any) -> str:
-    error = body.get("error") if isinstance(body, dict) else None
-    return str(error.get("reason", error)) if isinstance(error, dict) else str(error or "no reason given")
+def _where(node: Any) -> str:
+    host = f"[{node.host}]" if ":" in node.host else node.host
+    return f"{node.scheme}://{host}:{node.port}{node.path_prefix}"
