@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from shipper import log
 from shipper.build import Assembly, Plan, assemble, load_rules_of
 from shipper.context import Context
@@ -134,11 +136,18 @@ def run_pipeline(
             refuse_lost_state(data)
             context = Context(data, State(data / "state.db"), base=plan.path.parent, once=once, name=plan.pipeline.name)
             runner = Runner(assemble(plan, loaded, context), context, committed)
+            context.state.set_meta("sinks", _where_records_go(plan))
             if started is not None:
                 started(runner)
             signals.govern(runner)
             runner.run()
             context.state.close()
+
+
+def _where_records_go(plan: Plan) -> str:
+    """A note for `shipper search`, which may be called with another environment."""
+    sinks = [part.module.__name__.rpartition(".")[2] for part in plan.parts["sinks"]]
+    return orjson.dumps({"pipeline": str(plan.path.absolute()), "sinks": sinks}).decode()
 
 
 class Signals:

@@ -3,23 +3,21 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import click
 
+from shipper.cli.stores import Stores, stores
 from shipper.clock import Clock, SystemClock, parse_when
-from shipper.errors import UsageError
-from shipper.model import Doc
+from shipper.errors import ShipperError, UsageError
 from shipper.query.error import QueryError
-from shipper.query.match import matcher
 from shipper.query.parse import parse
 from shipper.query.tree import Node
-from shipper.search.merge import Question, count
+from shipper.search.merge import count
 from shipper.search.merge import search as find
 from shipper.search.show import COLOURS, COLUMNS, csv_row, header, line, plain, read, row
-from shipper.store.read import Reader
+from shipper.search.store import Follower, Question
 
 TIERS = ("hot", "warm", "cold")
 FORMATS = click.Choice(["table", "json", "csv"])
@@ -29,6 +27,8 @@ POLL = 0.5
 """Seconds between two looks for new records."""
 FIRST = 10
 """Records that `tail` begins with."""
+REMEMBERED = 10_000
+"""Records that `tail` knows again when a second store shows them."""
 
 SYNTAX = """
 \b
@@ -104,21 +104,24 @@ def search(
 ) -> int:
     clock = SystemClock()
     question = Question(_tree(query), _when(since, "since", clock), _when(until, "until", clock))
-    reader = _reader()
-    missing: list[str] = []
+    chosen = stores(click.get_current_context().obj.data)
+    missing = [chosen.missing] if chosen.missing else []
+    if missing:
+        _say(chosen.missing)
 
-    def unreadable(day: str, reason: str) -> None:
-        missing.append(day)
-        _say(f"{day.replace('.', '-')} can't be read now and is left out: {plain(reason)}")
+    def unreadable(what: str, reason: str) -> None:
+        missing.append(what)
+        name = what.replace(".", "-") if what[:4].isdigit() else what
+        _say(f"{name} can't be read now and is left out: {plain(reason)}")
 
-    with _closing(reader):
+    with _closing(chosen):
         if "hot" not in tiers:
             _say(f"no day is archived yet ({', '.join(tiers)}); what is stored is found with --tier hot")
             show([b"0"] if only_count else [], "json", heading=False)
         elif only_count:
-            click.echo(count(reader, question, unreadable))
+            click.echo(count(chosen.stores, question, unreadable))
         else:
-            show(find(reader, question, limit, unreadable), form, heading=True)
+            show(find(chosen.stores, question, limit, unreadable), form, heading=True)
     return 1 if missing else 0
 
 
@@ -129,43 +132,60 @@ def search(
 @click.option("--format", "form", type=FORMATS, default="table", show_default=True, help="As in shipper search.")
 def tail(query: str, form: str) -> int:
     tree = _tree(query)
-    reader = _reader()
-    with _closing(reader), suppress(KeyboardInterrupt):
-        seen = reader.mark()
-        last = list(find(reader, Question(tree), FIRST, lambda day, reason: None))
+    chosen = stores(click.get_current_context().obj.data)
+    with _closing(chosen), suppress(KeyboardInterrupt):
+        if chosen.missing:
+            _say(chosen.missing)
+        followers = [store.follow(tree) for store in chosen.stores]
+        last = list(find(chosen.stores, Question(tree), FIRST, lambda day, reason: None))
         show(reversed(last), form, heading=True)
-        shown = set(last)
-        for docs in follow(reader, seen, matcher(tree), SystemClock()):
-            show((doc for doc in docs if doc not in shown), form, heading=False)
+        for docs in follow(followers, last, SystemClock()):
+            show(docs, form, heading=False)
     return 0
 
 
-def follow(
-    reader: Reader, seen: dict[int, tuple[int, int]], wanted: Callable[[Doc], bool], clock: Clock
-) -> Iterator[list[bytes]]:
-    """New records in the order they are committed, in lists that may be empty; never ends by itself."""
+def follow(followers: Sequence[Follower], shown: Iterable[bytes], clock: Clock) -> Iterator[list[bytes]]:
+    """New records in the order they are stored, in lists that may be empty; never ends by itself.
+
+    A store that can't be read is named once, and asked again until it can. What was `shown`, and what another store
+    showed before, is left out.
+    """
+    recent = dict.fromkeys(shown)
+    away: set[int] = set()
     while True:
-        docs, seen = reader.new_rows(seen)
-        yield [doc for doc in docs if wanted(read(doc))]
-        if not docs:
+        seen = 0
+        for place, follower in enumerate(followers):
+            try:
+                news = follower.new()
+            except ShipperError as error:
+                if place not in away:
+                    _say(f"waiting, no new records for now: {plain(str(error))}")
+                away.add(place)
+                continue
+            if place in away:
+                _say("goes on")
+                away.discard(place)
+            seen += news.seen
+            docs = [doc for doc in news.docs if doc not in recent]
+            if len(followers) > 1:
+                recent |= dict.fromkeys(docs)
+                recent = dict.fromkeys(list(recent)[-REMEMBERED:])
+            yield docs
+        if not seen:
             clock.sleep(POLL)
 
 
-def _reader() -> Reader:
-    data: Path = click.get_current_context().obj.data
-    return Reader(data)
-
-
 @contextmanager
-def _closing(reader: Reader) -> Iterator[None]:
-    """Closes the reader, and takes it as the end when nobody reads what is printed any more (`| head`)."""
+def _closing(chosen: Stores) -> Iterator[None]:
+    """Closes the stores, and takes it as the end when nobody reads what is printed any more (`| head`)."""
     try:
         yield
     except BrokenPipeError:
         # Python would complain about the pipe once more when it flushes at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     finally:
-        reader.close()
+        for store in chosen.stores:
+            store.close()
 
 
 def show(docs: Iterable[bytes], form: str, *, heading: bool) -> None:

@@ -1,107 +1,94 @@
-"""One answer from all tiers, newest first. The tiers hold whole days, so it is given day by day, each sorted alone:
-the first lines come before older days are looked at, and no more than one day is ever sorted.
+"""One answer from all stores, newest first. They hold whole days, so it is given day by day, each sorted alone: the
+first lines come before older days are looked at, and no more than one day is ever sorted.
 
 Order: `@timestamp` as a time, then `event.id` as text, both descending; records whose time can't be read come last in
-their day.
+their day. A record that two stores hold is given once.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
-import duckdb
+import orjson
 
 from shipper.errors import ShipperError
-from shipper.query.sql import Where, where
-from shipper.query.tree import Node
-from shipper.store.read import Reader
-
-CHUNK = 500
-"""Rows fetched from DuckDB at a time."""
-
-T = TypeVar("T")
+from shipper.fields import value
+from shipper.query.values import period
+from shipper.search.store import Question, Store
 
 Unreadable = Callable[[str, str], None]
-"""Told a day that can't be read now, and why."""
+"""Told a day (or a whole store) that can't be read now, and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked for. Times are seconds since the epoch: `since` included, `until` not."""
-
-    tree: Node
-    since: float | None = None
-    until: float | None = None
-
-
-def search(reader: Reader, question: Question, limit: int, unreadable: Unreadable) -> Iterator[bytes]:
+def search(stores: Sequence[Store], question: Question, limit: int, unreadable: Unreadable) -> Iterator[bytes]:
     """The documents of an answer as they are stored; `limit` 0 is all of them."""
     given = 0
-    for day in _days(reader, question):
-        for doc in _told(_of_day(reader, question, day, limit and limit - given), day, unreadable):
+    for day, holders in _days(stores, question, unreadable):
+        for doc in _of_day(holders, question, day, limit and limit - given, unreadable):
             yield doc
             given += 1
         if limit and given >= limit:
             return
 
 
-def count(reader: Reader, question: Question, unreadable: Unreadable) -> int:
+def count(stores: Sequence[Store], question: Question, unreadable: Unreadable) -> int:
     """How many records an answer has."""
-    days = _days(reader, question)
-    return sum(number for day in days for number in _told(_count_of_day(reader, question, day), day, unreadable))
+    return sum(_count(holders, question, day, unreadable) for day, holders in _days(stores, question, unreadable))
 
 
-def _days(reader: Reader, question: Question) -> list[str]:
-    """Days that may hold a part of the answer, newest first."""
-    segments = reader.segments("records", question.since, question.until)
-    return sorted({segment.day for segment in segments}, reverse=True)
+def _days(stores: Sequence[Store], question: Question, unreadable: Unreadable) -> list[tuple[str, list[Store]]]:
+    """Days that may hold a part of the answer, newest first, each with the stores that hold it."""
+    holders: dict[str, list[Store]] = {}
+    for store in stores:
+        try:
+            days = store.days(question)
+        except ShipperError as error:
+            unreadable(store.where, str(error))
+            continue
+        for day in days:
+            holders.setdefault(day, []).append(store)
+    return sorted(holders.items(), reverse=True)
 
 
-def _told(answer: Iterator[T], day: str, unreadable: Unreadable) -> Iterator[T]:
+def _of_day(holders: list[Store], question: Question, day: str, limit: int, unreadable: Unreadable) -> Iterator[bytes]:
+    parts = [_told(store.docs(question, day, limit), day, unreadable) for store in holders]
+    if len(parts) == 1:
+        return parts[0]
+    return islice(_merged(parts), limit or None)
+
+
+def _count(holders: list[Store], question: Question, day: str, unreadable: Unreadable) -> int:
+    if len(holders) > 1:
+        return sum(1 for _ in _of_day(holders, question, day, 0, unreadable))
+    try:
+        return holders[0].count(question, day)
+    except ShipperError as error:
+        unreadable(day, str(error))
+        return 0
+
+
+def _told(answer: Iterator[bytes], day: str, unreadable: Unreadable) -> Iterator[bytes]:
     try:
         yield from answer
-    except (ShipperError, duckdb.Error) as error:
-        unreadable(day, str(error).splitlines()[0])
+    except ShipperError as error:
+        unreadable(day, str(error))
 
 
-def _of_day(reader: Reader, question: Question, day: str, limit: int) -> Iterator[bytes]:
-    start, end = _bounds(day)
-    condition = _condition(question, start, end)
-    sql = (
-        f"SELECT doc FROM records WHERE {condition.sql} "
-        'ORDER BY "@timestamp" DESC NULLS LAST, "event.id" DESC NULLS LAST'
-    )
-    with reader.connect("records", start, end - 0.001) as connection:
-        rows: Any = connection.execute(sql + (f" LIMIT {limit}" if limit else ""), list(condition.values))
-        while chunk := rows.fetchmany(CHUNK):
-            yield from [row[0].encode() for row in chunk]
+def _merged(parts: list[Iterator[bytes]]) -> Iterator[bytes]:
+    """Sorted answers as one; what stands in several of them is there once."""
+    last: tuple[float, str] | None = None
+    keyed = [((_key(doc), doc) for doc in part) for part in parts]
+    for key, doc in heapq.merge(*keyed, key=lambda pair: pair[0], reverse=True):
+        if key != last or not key[1]:
+            yield doc
+        last = key
 
 
-def _count_of_day(reader: Reader, question: Question, day: str) -> Iterator[int]:
-    start, end = _bounds(day)
-    condition = _condition(question, start, end)
-    with reader.connect("records", start, end - 0.001) as connection:
-        sql = f"SELECT count(*) FROM records WHERE {condition.sql}"
-        yield connection.execute(sql, list(condition.values)).fetchone()[0]
-
-
-def _bounds(day: str) -> tuple[float, float]:
-    """Begin and end of a UTC day `2026.11.23`, in seconds since the epoch."""
-    start = datetime.strptime(day, "%Y.%m.%d").replace(tzinfo=UTC)
-    return start.timestamp(), (start + timedelta(days=1)).timestamp()
-
-
-def _condition(question: Question, start: float, end: float) -> Where:
-    """The query and, on a day that is asked for only in part, the times."""
-    found = where(question.tree)
-    since, until = question.since, question.until
-    if since is not None and since > start:
-        found = Where(f'{found.sql} AND "@timestamp" >= make_timestamptz(?)', (*found.values, _micros(since)))
-    if until is not None and until < end:
-        found = Where(f'{found.sql} AND "@timestamp" < make_timestamptz(?)', (*found.values, _micros(until)))
-    return found
-
-
-def _micros(seconds: float) -> int:
-    return round(seconds * 1_000_000)
+def _key(doc: bytes) -> tuple[float, str]:
+    """Time in µs since the epoch, and id."""
+    try:
+        record = orjson.loads(doc)
+    except orjson.JSONDecodeError:
+        return float("-inf"), ""
+    found = period(str(value(record, "@timestamp", "")))
+    return found[0] if found else float("-inf"), str(value(record, "event.id", ""))

@@ -12,8 +12,8 @@ import pytest
 from shipper.cli.main import run_command
 from shipper.cli.search import FIRST, follow
 from shipper.clock import ManualClock
-from shipper.query.match import matcher
 from shipper.query.parse import parse
+from shipper.search.embedded import EmbeddedStore
 from shipper.search.show import COLUMNS
 from shipper.store.read import Reader
 from tests.search.stored import record, store
@@ -198,7 +198,7 @@ def test_follow_waits_only_when_there_is_nothing(tmp_path):
     """A query filters what is new; seals and days do not matter to it."""
     store(tmp_path, record(0))
     reader, clock = Reader(tmp_path), ManualClock(0)
-    new = follow(reader, reader.mark(), matcher(parse("seq:>1")), clock)
+    new = follow([EmbeddedStore(reader).follow(parse("seq:>1"))], [], clock)
     assert next(new) == []
     store(tmp_path, record(1), record(2), record(3, "2026-01-02T10:00:00Z"))
     assert next(new) == [record(2), record(3, "2026-01-02T10:00:00Z")]

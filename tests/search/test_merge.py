@@ -4,7 +4,9 @@ import pytest
 
 from shipper.clock import ManualClock
 from shipper.query.parse import parse
-from shipper.search.merge import Question, count, search
+from shipper.search.embedded import EmbeddedStore
+from shipper.search.merge import count, search
+from shipper.search.store import Question
 from shipper.state import State
 from shipper.store.read import Reader
 from shipper.store.segments import Limits, Segments
@@ -22,7 +24,7 @@ def answer(data, query="*", limit=0, since=None, until=None):
     """The documents that a query finds."""
     reader = Reader(data)
     try:
-        return list(search(reader, Question(parse(query), since, until), limit, nothing))
+        return list(search([EmbeddedStore(reader)], Question(parse(query), since, until), limit, nothing))
     finally:
         reader.close()
 
@@ -31,7 +33,7 @@ def counted(data, query="*", since=None, until=None):
     """How many a query finds."""
     reader = Reader(data)
     try:
-        return count(reader, Question(parse(query), since, until), nothing)
+        return count([EmbeddedStore(reader)], Question(parse(query), since, until), nothing)
     finally:
         reader.close()
 
@@ -131,7 +133,8 @@ def test_an_unreadable_day_is_named_and_the_rest_is_answered(tmp_path):
     told = []
     reader = Reader(tmp_path)
     question = Question(parse("*"))
-    found = list(search(reader, question, 0, lambda day, reason: told.append(day)))
+    stores = [EmbeddedStore(reader)]
+    found = list(search(stores, question, 0, lambda day, reason: told.append(day)))
     assert (found, told) == ([docs[2], docs[0]], ["2026.01.02"])
-    assert count(reader, question, lambda day, reason: told.append(day)) == 2
+    assert count(stores, question, lambda day, reason: told.append(day)) == 2
     reader.close()
