@@ -9,12 +9,14 @@ from typing import Any
 import click
 import orjson
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from shipper.cli.sizes import human_bytes, human_seconds
 from shipper.clock import iso
 from shipper.lock import held_by
 from shipper.state import State
+from shipper.store.layout import PARKED, SPOOLED, STORED, listed
 
 
 @click.command(short_help="Lag per file, rates, sinks, windows, tiers.")
@@ -35,10 +37,6 @@ def collect(data: Path, state: State) -> dict[str, Any]:
     """All that `status` shows, as one object."""
     run = state.status().get("run", {})
     holder = held_by(data, "tail")
-    stored = state.rows(
-        "SELECT stream, count(*) AS segments, sum(rows) AS rows, sum(bytes) AS bytes, min(day) AS first, "
-        "max(day) AS last FROM segments GROUP BY stream"
-    )
     waiting = state.rows(
         "SELECT count(*) AS n, coalesce(max(attempts), 0) AS attempts FROM outbox WHERE kind != 'record'"
     )
@@ -48,16 +46,36 @@ def collect(data: Path, state: State) -> dict[str, Any]:
         "running": holder,
         "records_per_second": run.get("records_per_second", 0.0) if holder else 0.0,
         "holding": run.get("holding", "") if holder else "",
+        "holding_since": iso(run["holding_since"]) if holder and run.get("holding_since") else None,
         "files": [_file(entry) for entry in _live_files(state)],
-        "stored": {
-            row["stream"]: {key: row[key] for key in ("segments", "rows", "bytes", "first", "last")} for row in stored
-        },
+        "stored": _stored(state),
+        "spool": {"spooled": _waiting(state, SPOOLED), "parked": _waiting(state, PARKED)},
         "windows": state.rows("SELECT count(*) AS n FROM windows")[0]["n"],
         "alerts": state.rows("SELECT count(*) AS n FROM alerts")[0]["n"],
         "untold": {"alerts": waiting[0]["n"], "attempts": waiting[0]["attempts"]},
         "quarantine": state.rows("SELECT count(*) AS n FROM quarantine WHERE replayed IS NULL")[0]["n"],
         "rules": run.get("rules", {}),
         "metrics": run.get("metrics", {}),
+    }
+
+
+def _stored(state: State) -> dict[str, Any]:
+    rows = state.rows(
+        "SELECT stream, count(*) AS segments, sum(rows) AS rows, sum(bytes) AS bytes, min(day) AS first, "
+        "max(day) AS last FROM segments GROUP BY stream"
+    )
+    names = ("segments", "rows", "bytes", "first", "last")
+    return {row["stream"]: {name: row[name] for name in names} for row in rows if row["stream"] in STORED}
+
+
+def _waiting(state: State, streams: dict[str, str]) -> dict[str, Any]:
+    """What was accepted for a sink that takes nothing; `oldest` is the lowest `@timestamp`."""
+    segments = listed(state, *streams.values())
+    return {
+        "segments": len(segments),
+        "rows": sum(segment.rows for segment in segments),
+        "bytes": sum(segment.bytes for segment in segments),
+        "oldest": min((segment.first for segment in segments), default=None),
     }
 
 
@@ -96,7 +114,8 @@ def _show(found: dict[str, Any]) -> None:
     running = f"running ({found['running']})" if found["running"] else "not running"
     console.print(f"[bold]{running}[/bold], {found['records_per_second']:g} records/s, data in {found['data']}")
     if found["holding"]:
-        console.print(f"[bold red]holding[/bold red] {found['holding']}", markup=True)
+        since = f"since {found['holding_since']}: " if found["holding_since"] else ""
+        console.print("[bold red]holding[/bold red] " + since + escape(found["holding"]))
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name, justify in (
         ("file", "left"),
@@ -117,6 +136,10 @@ def _show(found: dict[str, Any]) -> None:
         console.print(
             f"{stream}: {kept['rows']:,} in {kept['segments']} segments, {human_bytes(kept['bytes'])}, {span}"
         )
+    for name, kept in found["spool"].items():
+        if kept["rows"]:
+            size = human_bytes(kept["bytes"])
+            console.print(f"{name}: {kept['rows']:,} wait for their sink, {size}, oldest {kept['oldest']}")
     console.print(
         f"alerts: {found['alerts']}, {found['untold']['alerts']} not told yet; windows open: {found['windows']}; "
         f"quarantine: {found['quarantine']}"

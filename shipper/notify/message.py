@@ -34,14 +34,15 @@ def of_alert(alert: Alert) -> Message:
         f"count      {alert.count}",
         *([f"group      {group_text(alert.group)}"] if alert.group else []),
         *([f"ATT&CK     {', '.join(techniques(alert.tags))}"] if techniques(alert.tags) else []),
-        f"evidence   {_evidence(alert.evidence)}",
+        *([f"evidence   {_evidence(alert.evidence)}"] if alert.evidence else []),
         *(["", alert.description.strip()] if alert.description.strip() else []),
         "",
         f"look further: {search_command(alert)}",
         f"alert id: {alert.id}",
     ]
     group = f" ({group_text(alert.group)})" if alert.group else ""
-    return Message(f"[{alert.level}] {alert.rule}{group}"[:TITLE_CHARS], "\n".join(lines), alert.level, alert.id)
+    state = "" if alert.state == "open" else f"{alert.state}: "
+    return Message(f"[{alert.level}] {state}{alert.rule}{group}"[:TITLE_CHARS], "\n".join(lines), alert.level, alert.id)
 
 
 def of_digest(alerts: Sequence[Alert]) -> Message:
@@ -69,7 +70,9 @@ def of_row(kind: str, payload: bytes) -> Message:
 
 
 def search_command(alert: Alert) -> str:
-    """A command that shows the records around an alert."""
+    """A command that shows the records around an alert, or what shipper does when it is about no record."""
+    if not alert.evidence:
+        return "shipper status"
     fields = {name: value for name, value in alert.group.items() if name not in ("fingerprint", "field")}
     if not fields:
         fields = {"event.id": alert.evidence[0]}
