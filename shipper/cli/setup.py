@@ -5,7 +5,6 @@ import json
 import time
 import zlib
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from shipper.elastic import privileges
 from shipper.elastic.connect import Connection, Elastic, ElasticError
 from shipper.elastic.setup import Change, apply, missing_privilege, plan
 from shipper.errors import ShipperError, UsageError
+from shipper.kibana.load import import_all
 
 LONGEST_SHOWN = 50
 """Characters of a text in a diff; of a longer one its beginning and a checksum are shown."""
@@ -31,7 +31,7 @@ def setup(pipeline: Path | None, dry_run: bool, kibana: str | None) -> None:
     """Index templates, alias and alerts index in the Elasticsearch that PIPELINE (default: pipelines/xionimus.yml)
     writes to; older indices get the fields that are new.
 
-    Running it again changes nothing. What shipper did not make is never touched. At the end it prints the commands that
+    Running it again changes nothing. What shipper did not make is never touched. At the end it prints commands that
     make roles and API keys with no more than the needed privileges.
     """
     path = pipeline or default_pipeline()
@@ -44,14 +44,12 @@ def setup(pipeline: Path | None, dry_run: bool, kibana: str | None) -> None:
     except ElasticError as error:
         if error.status == 403:
             _show_commands(elastic, name, settings)
-        raise told(elastic, error) from error
+        raise ShipperError(told(elastic, error)) from None
     finally:
         elastic.close()
-    if kibana:
-        # Written beside this command, and loaded only when it is asked for.
-        import_module("shipper.kibana.load").import_all(kibana, settings, name, dry_run=dry_run)
-    if not dry_run:
-        _show_commands(elastic, name, settings)
+    for line in import_all(kibana, name, settings, dry_run=dry_run) if kibana else ():
+        click.echo(line)
+    _show_commands(elastic, name, settings)
 
 
 def connection_of(path: Path, chosen: build.Plan) -> Connection:
@@ -82,13 +80,12 @@ def prepare(elastic: Elastic, name: str, *, dry_run: bool) -> None:
         click.echo(f"{elastic.where}: {len(found.changes)} to change; nothing was changed")
 
 
-def told(elastic: Elastic, error: ElasticError) -> ShipperError:
+def told(elastic: Elastic, error: ElasticError) -> str:
     """One line: where, what, what to do."""
-    reason = str(error)
-    if error.status == 403:
-        needed = missing_privilege(error)
-        reason = f"not allowed{f', the {needed} is missing' if needed else f': {reason}'}; see the commands for setup"
-    return ShipperError(reason if elastic.where in reason else f"{elastic.where}: {reason}")
+    needed = missing_privilege(error)
+    if not needed:
+        return str(error)
+    return f"{elastic.where}: not allowed, the {needed} is missing; above are the commands for a key that may"
 
 
 def diff(change: Change) -> Iterator[str]:
@@ -100,7 +97,11 @@ def diff(change: Change) -> Iterator[str]:
 
 
 def _pretty(value: Any) -> list[str]:
-    return [] if value is None else json.dumps(_shortened(value), indent=2, sort_keys=True, ensure_ascii=False).splitlines()
+    return (
+        []
+        if value is None
+        else json.dumps(_shortened(value), indent=2, sort_keys=True, ensure_ascii=False).splitlines()
+    )
 
 
 def _shortened(value: Any) -> Any:
@@ -110,8 +111,8 @@ def _shortened(value: Any) -> Any:
     if isinstance(value, list):
         return [_shortened(inner) for inner in value]
     if isinstance(value, str) and len(value) > LONGEST_SHOWN:
-        rest = f"({len(value)} characters, {zlib.crc32(value.encode()):08x})"
-        return f"{value[: LONGEST_SHOWN - len(rest)]}… {rest}"
+        rest = f"… ({len(value)} characters, {zlib.crc32(value.encode()):08x})"
+        return value[: LONGEST_SHOWN - len(rest)] + rest
     return value
 
 

@@ -112,7 +112,8 @@ def _ensure_one(elastic: Elastic, change: Change) -> None:
         if error.status != 403:
             raise
         if change.before is None:
-            raise ElasticError(_ask_somebody(f"{change.what} is missing"), 403, grave=True, kind=error.kind) from None
+            why = _ask_somebody(f"{elastic.where}: {change.what} is missing")
+            raise ElasticError(why, 403, grave=True, kind=error.kind) from None
         say("warning", _ask_somebody(f"{change.what} is older than this shipper"), missing=missing_privilege(error))
     else:
         say("info", f"{change.what} {'installed' if change.before is None else 'replaced'}", version=VERSION)
@@ -134,7 +135,7 @@ def _plan_templates(elastic: Elastic, name: str) -> Plan:
     for own_name, body in templates(name).items():
         there = _template(elastic, own_name)
         if there is not None:
-            _refuse_foreign(own_name, name, there)
+            _refuse_foreign(elastic, own_name, name, there)
         version = 0 if there is None else int(there.get("version", 0))
         if version > VERSION:
             warnings.append(f"index template {own_name} is of a newer shipper (version {version}), left as it is")
@@ -157,13 +158,13 @@ def _template(elastic: Elastic, own_name: str) -> Json | None:
     return {key: value for key, value in body.items() if key not in _DATES}
 
 
-def _refuse_foreign(own_name: str, name: str, there: Json) -> None:
+def _refuse_foreign(elastic: Elastic, own_name: str, name: str, there: Json) -> None:
     """Also another pipeline's: `alerts-a` is the records of a pipeline `alerts-a`, and the alerts of `a`."""
     meta = there.get("_meta") or {}
     if (meta.get("managed_by"), meta.get("pipeline")) != (MANAGER, name):
         raise ElasticError(
-            f"index template {own_name} was not made by shipper for this pipeline, and is not touched; "
-            "rename or remove it, or give the pipeline another `name`",
+            f"{elastic.where}: index template {own_name} was not made by shipper for this pipeline, and is not "
+            "touched; rename or remove it, or give the pipeline another `name`",
             grave=True,
             kind=FOREIGN,
         )
@@ -205,7 +206,7 @@ def _indices(elastic: Elastic, name: str) -> dict[str, set[str]]:
     found = elastic.request("GET", f"/{name},{_patterns(name)}/_alias?ignore_unavailable=true&expand_wildcards=open")
     if name in found:
         raise ElasticError(
-            f"there is an index {name}, which is to be the alias of {name}-*; rename or remove it, "
+            f"{elastic.where}: there is an index {name}, which is to be the alias of {name}-*; rename or remove it, "
             "or give the pipeline another `name`",
             grave=True,
         )
