@@ -90,7 +90,7 @@ def _remedy(status: int, kind: str, words: str, known: bool) -> tuple[str, bool]
         )
     if status == 403 and kind != "cluster_block_exception":
         return f"not allowed (403): {words}; {RIGHTS}", True
-    return f"{words} ({status})", status in (403, 404)
+    return f"{words} ({status})", 400 <= status < 500 and status not in (408, 413, 429)
 
 
 def _parsed(body: Any) -> Any:

@@ -3,24 +3,36 @@
 A row's `_id` is its `event.id` and it is only ever created, so what is sent again after a lost answer is there once.
 Rows are stored when Elasticsearch has acknowledged them. While it is away, or says no to who we are, nothing is
 dropped: the sink raises `Retry`, reading waits. Of a batch only the rows that are not settled are sent again.
+
+A row that Elasticsearch refuses for one of its fields is sent once more with that field as text under `labels`, then
+with all fields there that the template does not know. What it refuses even so goes to the quarantine.
 """
 
 import random
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 from pydantic import ByteSize, Field
 
 from shipper.context import Context
-from shipper.elastic.connect import NDJSON, Connection, Elastic, ElasticError
-from shipper.errors import Blocked, Retry
-from shipper.model import Batch, Gather, Refused
-from shipper.sink.bulk import Item, Verdict, cut, frame, ids_of, indices_of, items
-from shipper.sink.embedded import unfit
+from shipper.elastic.connect import INSTALL, NDJSON, Connection, Elastic, ElasticError
+from shipper.elastic.setup import ensure
+from shipper.elastic.template import mapping
+from shipper.errors import Blocked, Retry, UsageError
+from shipper.model import Batch, Doc, Gather, Refused
+from shipper.sink.bulk import Item, Verdict, cut, frame, ids_of, indices_of, items, sizes_of
+from shipper.sink.labels import Fields, are_too_many, fields_of, offender, reason_of, relabelled, strangers
+from shipper.sink.pace import Pace, wait_s
 
 ANSWER = "filter_path=errors,items.*.status,items.*.error"
-LONGEST_WAIT_S = 60.0
+HEADERS = {
+    False: {"content-type": NDJSON},
+    True: {"content-type": NDJSON, "content-encoding": "gzip", "accept-encoding": "gzip"},
+}
+MOST_MOVES = 4
+"""Fields of one row that are moved one by one, before all that are unknown are."""
 
 
 class Config(Connection):
@@ -48,117 +60,249 @@ class Config(Connection):
 
 @dataclass(slots=True)
 class Delivery:
-    """How far one batch is."""
+    """How far one batch is. The lists are parallel, an entry for each row that is not settled."""
 
     batch: Batch
+    left: list[int]
     rows: list[bytes]
     """As they are sent."""
     ids: list[bytes]
     indices: list[str]
-    left: list[int]
-    """Rows that are not settled, ascending."""
     refused: list[Refused] = field(default_factory=list)
+    moves: dict[int, int] = field(default_factory=dict)
+    """Row → how often fields of it were moved."""
+    blocked: dict[int, str] = field(default_factory=dict)
+    """Row → why its index takes nothing."""
+
+    def keep(self, rows: set[int]) -> None:
+        """Only these are left to do."""
+        places = [place for place, row in enumerate(self.left) if row in rows]
+        self.left = [self.left[place] for place in places]
+        self.rows = [self.rows[place] for place in places]
+        self.ids = [self.ids[place] for place in places]
+        self.indices = [self.indices[place] for place in places]
 
 
 class ElasticsearchSink:
-    """Sends from the thread that calls `write`, and from a small pool."""
+    """Sends a few requests at a time. Used by one thread."""
 
     name = "elasticsearch"
 
     def __init__(self, config: Config, context: Context) -> None:
-        """Does not speak to the server yet: a run starts without it."""
+        """Does not speak to the server yet: a run starts without it. Raises `UsageError`."""
         self.elastic = Elastic(config)
-        self.gather: Gather | None = Gather(
-            config.bulk_rows * config.requests, config.bulk_bytes * config.requests, config.age_s
-        )
-        self._config = config
-        self._index_name = context.name
-        self._scrub = context.scrub
+        # Nine tenths: what is joined has no action lines yet, and shall not need one request more.
+        most = config.bulk_bytes * config.requests * 9 // 10
+        self.gather: Gather | None = Gather(config.bulk_rows * config.requests, most, config.age_s)
+        self._config, self._context = config, context
         self._pool = ThreadPoolExecutor(config.requests, "elasticsearch")
+        self._pace = Pace(config.bulk_bytes, config.requests)
         self._delivery: Delivery | None = None
         self._failures = 0
+        self._checked = not config.manage_templates
+        self._compress = _compressor(config.compress)
 
     def write(self, batch: Batch) -> list[Refused]:
         """Sends what of the batch is not settled. Raises `Retry`, and `Blocked` when only blocked rows are left."""
         delivery = self._delivery
         if delivery is None or delivery.batch is not batch:
-            delivery = self._delivery = self._begin(batch)
-        if delivery.left:
-            self._send(delivery)
-        self._delivery = None
-        return delivery.refused
+            delivery = self._begin(batch)
+        if not delivery.left:
+            return delivery.refused
+        self._delivery = delivery
+        self._check_templates()
+        delivery.blocked = {}
+        while len(delivery.left) > len(delivery.blocked):
+            self._send_some(delivery)
+        if delivery.blocked:
+            self._failures += 1
+            why = ", ".join(sorted(set(delivery.blocked.values())))
+            why = self._context.scrub(f"{self.elastic.where}: {why}")
+            raise Blocked(why, list(delivery.left), list(delivery.refused), self._wait())
+        self._delivery, self._failures = None, 0
+        return sorted(delivery.refused, key=lambda each: each.row)
 
     def close(self) -> None:
+        """May be called again."""
         self._pool.shutdown()
         self.elastic.close()
 
     def _begin(self, batch: Batch) -> Delivery:
-        refused = [Refused(row, self.name, reason) for row, reason in unfit(batch.out)]
-        without = {each.row for each in refused}
-        left = [row for row in range(len(batch.out)) if row not in without]
-        if not left:
-            return Delivery(batch, [], [], [], [], refused)
-        return Delivery(batch, batch.out, ids_of(batch), indices_of(self._index_name, batch), left, refused)
+        if not batch.out:
+            return Delivery(batch, [], [], [], [])
+        left = list(range(len(batch.out)))
+        found = Delivery(batch, left, batch.out, ids_of(batch), indices_of(self._context.name, batch))
+        # A line break would end the row where the server reads it.
+        broken = {row for row, out in enumerate(batch.out) if b"\n" in out or not out}
+        if broken:
+            found.refused = [Refused(row, self.name, "not one line of JSON") for row in sorted(broken)]
+            found.keep(set(left) - broken)
+        return found
 
-    def _send(self, delivery: Delivery) -> None:
-        left = delivery.left
-        runs = cut(
-            [len(delivery.rows[row]) + 64 for row in left],
-            self._config.bulk_bytes,
-            self._config.bulk_rows,
-            self._config.requests,
-        )
-        parts = [left[run.start : run.stop] for run in runs]
-        sent = self._pool.map(lambda part: self._request(delivery, part), parts)
-        again: list[int] = []
-        blocked: list[int] = []
-        failure: ElasticError | None = None
-        said = ""
-        for part, answer in zip(parts, sent, strict=True):
-            if isinstance(answer, ElasticError):
-                failure = answer
-                again += part
-                continue
-            for row, item in zip(part, answer, strict=True):
-                if item.verdict is Verdict.UNFIT:
-                    delivery.refused.append(Refused(row, self.name, self._reason(item.error)))
-                elif item.verdict is Verdict.BLOCKED:
-                    blocked.append(row)
-                    said = said or self._reason(item.error)
-                elif item.verdict is not Verdict.STORED:
-                    again.append(row)
-                    failure = failure or ElasticError(self._reason(item.error), grave=item.verdict is Verdict.HOLD)
-        delivery.left = sorted(again + blocked)
-        if failure is not None:
-            self._failures += 1
-            raise Retry(str(failure), self._wait(), grave=failure.grave)
-        self._failures = 0
-        if blocked:
-            raise Blocked(said, delivery.left, delivery.refused)
-
-    def _request(self, delivery: Delivery, part: list[int]) -> list[Item] | ElasticError:
-        indices = [delivery.indices[row] for row in part]
-        one = len(set(indices)) == 1
-        body = frame([delivery.rows[row] for row in part], [delivery.ids[row] for row in part], [] if one else indices)
-        headers = {"content-type": NDJSON}
-        if self._config.compress:
-            from isal import igzip  # noqa: PLC0415
-
-            body = igzip.compress(body, 1)
-            headers["content-encoding"] = "gzip"
-        path = f"/{indices[0]}/_bulk" if one else "/_bulk"
+    def _check_templates(self) -> None:
+        """Before the first rows, and again when the server was away: it may be another one, or empty."""
+        if self._checked:
+            return
         try:
-            answer = self.elastic.request("POST", f"{path}?{ANSWER}", body, headers=headers)
+            ensure(self.elastic, self._context.name)
+        except ElasticError as error:
+            raise self._retry(error) from None
+        self._checked = True
+
+    # ── requests ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _send_some(self, delivery: Delivery) -> None:
+        """As many requests as there may be at a time. Raises `Retry`."""
+        todo = Delivery(delivery.batch, delivery.left, delivery.rows, delivery.ids, delivery.indices)
+        if delivery.blocked:
+            todo.keep(set(delivery.left) - delivery.blocked.keys())
+        runs = cut(sizes_of(todo.rows), self._pace.bytes, self._config.bulk_rows, self._pace.requests)
+        runs = runs[: self._pace.requests]
+        if len(runs) == 1:
+            answers: Iterable[list[Item] | ElasticError] = [self._request(todo, runs[0])]
+        else:
+            answers = list(self._pool.map(lambda run: self._request(todo, run), runs))
+        self._settle(delivery, todo, list(zip(runs, answers, strict=True)))
+
+    def _request(self, todo: Delivery, run: range) -> list[Item] | ElasticError:
+        """One bulk: its answer, empty when all is stored."""
+        part = slice(run.start, run.stop)
+        indices = todo.indices[part]
+        one = indices.count(indices[0]) == len(indices)
+        body = self._compress(frame(todo.rows[part], todo.ids[part], () if one else indices))
+        path = f"/{indices[0]}/_bulk?{ANSWER}" if one else f"/_bulk?{ANSWER}"
+        try:
+            answer = self.elastic.raw("POST", path, body, headers=HEADERS[self._config.compress])
         except ElasticError as error:
             return error
-        found = items(answer, len(part))
-        return ElasticError(f"{self.elastic.where}: no answer to this request") if found is None else found
+        found = items(answer, len(run))
+        return ElasticError(f"{self.elastic.where}: not an answer to this bulk") if found is None else found
+
+    # ── answers ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _settle(
+        self, delivery: Delivery, todo: Delivery, answers: list[tuple[range, list[Item] | ElasticError]]
+    ) -> None:
+        """Takes what is settled out of the delivery. Raises `Retry` for what is to be sent again after a while."""
+        settled: set[int] = set()
+        unfit: list[tuple[int, Doc]] = []
+        waiting: dict[tuple[str, Verdict], Item] = {}
+        failures: list[ElasticError] = []
+        for run, answer in answers:
+            rows = todo.left[run.start : run.stop]
+            if isinstance(answer, ElasticError):
+                failures += self._failed(delivery, todo, run, answer, settled)
+            elif not answer:
+                settled.update(rows)
+            else:
+                for place, (row, item) in enumerate(zip(rows, answer, strict=True), run.start):
+                    if item.verdict is Verdict.STORED:
+                        settled.add(row)
+                    elif item.verdict is Verdict.UNFIT:
+                        unfit.append((place, item.error))
+                    elif item.verdict is Verdict.BLOCKED:
+                        delivery.blocked[row] = f"{todo.indices[place]}: {reason_of(item.error)}"
+                    else:
+                        waiting.setdefault((todo.indices[place], item.verdict), item)
+        failures += [self._of_item(item, index) for (index, _), item in waiting.items()]
+        settled |= self._mend(delivery, todo, unfit)
+        self._failures = 0 if settled else self._failures
+        if len(settled) == len(delivery.left):
+            delivery.left = []
+        elif settled:
+            delivery.keep(set(delivery.left) - settled)
+        self._adapt(failures)
+
+    def _failed(
+        self, delivery: Delivery, todo: Delivery, run: range, error: ElasticError, settled: set[int]
+    ) -> list[ElasticError]:
+        if error.status != 413:
+            return [error]
+        self._pace.was_too_large(sum(sizes_of(todo.rows[run.start : run.stop])))
+        if len(run) == 1:
+            row, size = todo.left[run.start], len(todo.rows[run.start])
+            settled.add(row)
+            delivery.refused.append(Refused(row, self.name, f"{size} bytes are more than the server takes at once"))
+        return []
+
+    def _of_item(self, item: Item, index: str) -> ElasticError:
+        grave = item.verdict is Verdict.HOLD
+        reason = self._context.scrub(self.elastic.censor(reason_of(item.error)))
+        return ElasticError(f"{self.elastic.where}: {index}: {reason}", 0 if grave else 429, grave=grave)
+
+    def _adapt(self, failures: list[ElasticError]) -> None:
+        """To what the server can take now. Raises `Retry` when there were failures."""
+        if not failures:
+            self._pace.went_well()
+            return
+        if any(error.status in (0, 429) and not error.grave for error in failures):
+            self._pace.was_busy()
+        # A new server behind the same address, or one that was emptied, has no templates.
+        if any(error.status == 0 and not error.grave for error in failures) and self._config.manage_templates:
+            self._checked = False
+        raise self._retry(max(failures, key=lambda error: error.grave))
+
+    def _retry(self, error: ElasticError) -> Retry:
+        self._failures += 1
+        return Retry(str(error), max(self._wait(), error.after), grave=error.grave)
 
     def _wait(self) -> float:
-        return min(LONGEST_WAIT_S, 0.25 * 2.0 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)
+        return wait_s(self._failures, random.random())
 
-    def _reason(self, error: dict[str, Any]) -> str:
-        return self._scrub(" ".join(f"{error.get('type', '')}: {error.get('reason', '')}".split()))[:300]
+    # ── rows that do not fit ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _mend(self, delivery: Delivery, todo: Delivery, unfit: list[tuple[int, Doc]]) -> set[int]:
+        """Moves fields of rows under `labels`, in place; refuses, and returns, those where that is no help."""
+        refused: set[int] = set()
+        known: dict[str, Fields] = {}
+        place_of = {row: place for place, row in enumerate(delivery.left)} if unfit else {}
+        for place, error in unfit:
+            row, index = todo.left[place], todo.indices[place]
+            if are_too_many(error) and index not in known:
+                known[index] = self._fields_of_index(index, delivery.batch.stream)
+            mended = self._mended(delivery, row, todo.rows[place], error, known.get(index))
+            if mended is None:
+                refused.add(row)
+                reason = self._context.scrub(self.elastic.censor(reason_of(error)))
+                delivery.refused.append(Refused(row, self.name, reason))
+            else:
+                if delivery.rows is delivery.batch.out:
+                    delivery.rows = list(delivery.rows)
+                delivery.rows[place_of[row]] = mended
+        return refused
+
+    def _mended(self, delivery: Delivery, row: int, out: bytes, error: Doc, known: Fields | None) -> bytes | None:
+        moves = delivery.moves.get(row, 0)
+        delivery.moves[row] = moves + 1
+        if moves > MOST_MOVES:
+            return None
+        name = offender(error)
+        mended = relabelled(out, [name]) if name is not None and moves < MOST_MOVES else None
+        if mended is None and are_too_many(error) and known is not None:
+            mended = relabelled(out, strangers(out, known))
+        if mended is None:
+            delivery.moves[row] = MOST_MOVES + 1
+            mended = relabelled(out, strangers(out, fields_of(mapping(delivery.batch.stream))))
+        return mended
+
+    def _fields_of_index(self, index: str, stream: str) -> Fields:
+        """What the index has; what its template has, when we may not look."""
+        try:
+            found = self.elastic.request("GET", f"/{index}/_mapping")
+        except ElasticError:
+            return fields_of(mapping(stream))
+        return fields_of(next(iter(found.values()))["mappings"])
+
+
+def _compressor(wanted: bool) -> Callable[[bytes], bytes]:
+    if not wanted:
+        return bytes
+    # Optional, as all that Elasticsearch takes.
+    try:
+        from isal import igzip  # noqa: PLC0415
+    except ImportError:
+        raise UsageError(f"elasticsearch: `isal` is not installed; run: {INSTALL}, or set `compress: false`") from None
+    return partial(igzip.compress, compresslevel=1)
 
 
 def build(config: Config, context: Context) -> ElasticsearchSink:
