@@ -172,6 +172,18 @@ def test_the_sink_gets_them_in_order_before_all_that_follows(place):
     assert list((place.data / "spool/records").iterdir()) == []
 
 
+def test_a_segment_has_a_number_that_none_had_before(place):
+    """Also when it takes the place of one that was just drained."""
+    numbers = []
+    for number in range(3):
+        place.goes_away()
+        place.write(rows(number))
+        numbers += [segment.number for segment in listed(place.state)]
+        place.comes_back()
+        place.spool.tend()
+    assert numbers == [1, 2, 3]
+
+
 def test_alerts_are_kept_too(place):
     """They must not stand in the way of records, and come out as alerts."""
     place.goes_away()

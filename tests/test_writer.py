@@ -8,9 +8,11 @@ import pytest
 from shipper.clock import ManualClock
 from shipper.context import Context
 from shipper.errors import Retry
-from shipper.model import Alert, Refused
+from shipper.model import Alert, Gather, Refused
+from shipper.spool import Spool
 from shipper.state import State, post
-from shipper.writer import Writer
+from shipper.store.waiting import Waiting
+from shipper.writer import Writer, _wait
 from tests.batches import FILE_ID, finished
 
 
@@ -172,3 +174,135 @@ def test_tells_what_it_does(context):
     write(context, [Sink()], finished(b"{}", b"{}"))
     status = context.state.status()["run"]
     assert (status["metrics"]["records"], status["ended"], status["holding"]) == (2, True, "")
+
+
+# ── joining ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+FOREVER_S = 3600.0
+
+
+def gathering(rows=1000, size=10_000, age_s=FOREVER_S):
+    sink = Sink()
+    sink.gather = Gather(rows, size, age_s)
+    return sink
+
+
+def sizes(sink):
+    return [len(taken) for taken in sink.taken]
+
+
+def test_batches_are_joined_for_a_sink_that_gathers(context):
+    """In order, committed as one; the end waits for nothing."""
+    sinks = [gathering(), Sink()]
+    write(context, sinks, *(finished(b"%d" % place, start=10 * place) for place in range(5)))
+    assert [sink.taken for sink in sinks] == [[[b"0", b"1", b"2", b"3", b"4"]]] * 2
+    assert (committed(context), context.metrics.records) == ({FILE_ID: 50}, 5)
+
+
+def test_a_limit_ends_a_joined_batch(context):
+    """What does not fit begins the next one: rows, or bytes."""
+    by_rows, by_bytes = gathering(rows=4), gathering(size=9)
+    batches = [finished(b"{}", b"{}", b"{}"), finished(b"{}"), finished(b"{}", b"{}")]
+    write(context, [by_rows], *batches)
+    write(context, [by_bytes], *batches)
+    assert (sizes(by_rows), sizes(by_bytes)) == ([4, 2], [4, 2])
+
+
+def test_a_batch_over_the_limit_goes_alone(context):
+    """It is what the source made of it."""
+    sink = gathering(rows=2)
+    write(context, [sink], finished(b"{}"), finished(*[b"{}"] * 5, start=10), finished(b"{}", start=60))
+    assert sizes(sink) == [1, 5, 1]
+
+
+def test_a_batch_with_an_intent_is_never_joined(context):
+    """Its rows are cut again after a crash as they were then."""
+    sink, clocked = gathering(), finished(b"{}", start=20)
+    clocked.clocked = True
+    write(context, [sink], finished(b"{}"), finished(b"{}", start=10), clocked, finished(b"{}", start=30))
+    assert sizes(sink) == [2, 1, 1]
+
+
+def test_a_batch_waits_no_longer_than_it_may(context):
+    """Nothing follows, and it is not the end either."""
+    sink = gathering(age_s=0.01)
+    taken = threading.Event()
+    writer = Writer([sink], context, committed=lambda batch: taken.set())
+    writer.start()
+    writer.put(finished(b"{}"))
+    assert taken.wait(5)
+    writer.finish()
+
+
+# ── holds ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_people_are_told_of_a_grave_hold_while_it_lasts(context):
+    """The notifiers are woken, though no batch is committed; the record follows when the sink goes on."""
+    told = []
+    sink = Sink(Retry("401", 0.001, grave=True), Retry("401", 0.001, grave=True))
+    writer = Writer([sink], context, told=lambda: told.append(len(sink.plan)))
+    writer.start()
+    writer.put(finished(b"{}"))
+    writer.finish()
+    kinds = [row["kind"] for row in context.state.rows("SELECT kind FROM outbox ORDER BY seq")]
+    assert (told[0], kinds) == (1, ["notify", "notify"])
+    assert [b'"alert.state":"resolved"' in out for taken in sink.taken[1:] for out in taken] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [(0.0, 0.0), (0.5, 0.5), (1.0, 16.0), (20.0, 20.0)],
+    ids=["at once", "said", "longer", "long"],
+)
+def test_waits_longer_each_time_but_not_where_a_sink_has_a_pace_of_its_own(after, expected):
+    """Which is below a second."""
+    assert _wait(after, 8.0) == expected
+
+
+class Spooled:
+    """A writer over a spool whose sink is away until it is told otherwise."""
+
+    def __init__(self, context):
+        self.inner = Sink(*[Retry("down", 1.0)] * 2)
+        self.inner.name = "away"
+        waiting = Waiting(context.data, 1 << 20, context.clock)
+        self.spool = Spool(self.inner, waiting, after_s=0.0, at_risk=lambda: True, clock=context.clock)
+
+
+@pytest.fixture
+def spooled(context):
+    made = Spooled(context)
+    yield made
+    made.spool.close()
+
+
+def test_a_sink_whose_rows_are_spooled_counts_as_held(context, spooled):
+    """Reading goes on, and people are told all the same."""
+    write(context, [spooled.spool], finished(b"{}"))
+    assert context.state.status()["run"]["holding"] == "away: down; its records are spooled"
+    assert (committed(context), spooled.inner.taken) == ({FILE_ID: 10}, [])
+
+
+def test_what_is_spooled_is_given_when_nothing_comes(context, spooled, monkeypatch):
+    """And then nothing holds any more."""
+    monkeypatch.setattr("shipper.writer.STATUS_EVERY_S", 0.001)
+    drained = threading.Event()
+    spooled.inner.plan = spooled.inner.plan[:1]
+    writer = Writer([spooled.spool], context, committed=lambda batch: context.clock.advance(60))
+    real = spooled.inner.write
+    spooled.inner.write = lambda batch: (real(batch), drained.set())[0]
+    writer.start()
+    writer.put(finished(b"{}"))
+    assert drained.wait(5)
+    writer.finish()
+    assert (spooled.inner.taken, context.state.status()["run"]["holding"]) == ([[b"{}"]], "")
+
+
+def test_once_gives_what_an_earlier_run_spooled(context, spooled):
+    """Without a line to read."""
+    write(context, [spooled.spool], finished(b"{}"))
+    context.clock.advance(60)
+    spooled.inner.plan, context.once = [], True
+    write(context, [spooled.spool])
+    assert spooled.inner.taken == [[b"{}"]]
