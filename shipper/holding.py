@@ -53,18 +53,20 @@ class Holding:
     @property
     def since(self) -> float | None:
         """Of the longest hold."""
-        return min((self._since[sink] for sink in self._reasons), default=None)
+        return min(self._since.values(), default=None)
 
     def is_held(self, sink: str) -> bool:
-        return sink in self._reasons
+        return sink in self._since
 
     def holds(self, sink: str, reason: str, *, grave: bool = False, tell: bool = True) -> None:
         """It took nothing just now; `tell`: and that is no part of going on."""
         now = self._clock.now()
         self._reasons[sink] = reason
+        if not tell:
+            return
         since = self._since.setdefault(sink, now)
         alert = self._alerts.get(sink)
-        if not tell or (alert is not None and alert.state == OPEN):
+        if alert is not None and alert.state == OPEN:
             return
         if alert is not None:
             self._reopen(sink, alert, reason, now)

@@ -147,3 +147,25 @@ def test_a_pipeline_that_is_not_text_is_wrong_usage(tmp_path):
     (tmp_path / "x.yml").write_bytes(b"name: \xff")
     with pytest.raises(UsageError, match="is not UTF-8 text"):
         read_document(tmp_path / "x.yml")
+
+
+ELASTIC = "  - {type: elasticsearch, url: 'http://127.0.0.1:1'}\n"
+
+
+@pytest.mark.parametrize(
+    ("sink", "given", "expected"),
+    [("", "", 3653.0), (ELASTIC, "", 400.0), (ELASTIC, "enrich: {oldest_days: 1000}\n", 1000.0)],
+    ids=["embedded days", "an index a day", "as the file says"],
+)
+def test_how_old_a_time_may_be_depends_on_what_a_day_costs(write, sink, given, expected):
+    """Nobody's broken clock makes a thousand indices."""
+    assert build.plan(write(GOOD + sink + given), {}).enrich.oldest_days == expected
+
+
+def test_only_one_sink_can_have_a_spool(write):
+    """There is one folder for it."""
+    second = ELASTIC.replace("}", ", spool_bytes: 0}")
+    assert mistakes(write(GOOD + ELASTIC + second)) == []
+    assert mistakes(write(GOOD + ELASTIC + ELASTIC)) == [
+        "7: only one sink can have a spool; write `spool_bytes: 0` here"
+    ]

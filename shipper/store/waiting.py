@@ -130,7 +130,7 @@ def _identity(row: bytes, place: int, segment: Segment) -> tuple[str, int, str]:
         doc = orjson.loads(row)
         file_id, _, offset = doc["event.id"].rpartition("-")
         return file_id, int(offset), str(doc["@timestamp"])
-    except (ValueError, KeyError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return f"spool{segment.number}", place, segment.first
 
 

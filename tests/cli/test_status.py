@@ -5,8 +5,10 @@ from click.testing import CliRunner
 
 from shipper.cli.main import cli
 from shipper.cli.sizes import human_bytes, human_seconds
+from shipper.clock import ManualClock
 from shipper.lock import hold
-from shipper.state import State
+from shipper.state import State, save_status
+from shipper.store.waiting import Waiting
 from tests.batches import finished
 
 
@@ -60,3 +62,30 @@ def test_sizes_read_well():
     """Binary units for bytes, growing ones for time."""
     assert [human_bytes(count) for count in (0, 1023, 1536, 5 << 30)] == ["0 B", "1023 B", "1.5 KiB", "5.0 GiB"]
     assert [human_seconds(count) for count in (5, 90, 5400, 172800)] == ["5 s", "1.5 min", "1.5 h", "2.0 d"]
+
+
+def test_shows_what_waits_for_a_sink_and_does_not_count_it_as_stored(tmp_path):
+    """Spooled and parked, with the oldest time."""
+    waiting, batch = Waiting(tmp_path, 1 << 20, ManualClock()), finished(b'{"n":1}', b'{"n":2}')
+    waiting.state.run(*waiting.spool(batch, [0, 1]), *waiting.park(batch, [1]))
+    waiting.close()
+    found = orjson.loads(status(tmp_path, "--format", "json").stdout)
+    oldest = "2026-11-20T10:00:00Z"
+    assert found["spool"] == {
+        "spooled": {"segments": 1, "rows": 2, "bytes": 16, "oldest": oldest},
+        "parked": {"segments": 1, "rows": 1, "bytes": 8, "oldest": oldest},
+    }
+    assert found["stored"] == {}
+    assert "spooled: 2 wait for their sink, 16 B" in status(tmp_path).stdout
+
+
+def test_shows_who_holds_and_since_when(tmp_path):
+    """As long as the run lives."""
+    state = State(tmp_path / "state.db")
+    state.run(save_status("run", {"holding": "sink: [down]", "holding_since": 1_700_000_000.0}))
+    state.close()
+    with hold(tmp_path, "tail"):
+        found = orjson.loads(status(tmp_path, "--format", "json").stdout)
+        shown = status(tmp_path).stdout
+    assert (found["holding"], found["holding_since"]) == ("sink: [down]", "2023-11-14T22:13:20.000Z")
+    assert "holding since 2023-11-14T22:13:20.000Z: sink: [down]" in " ".join(shown.split())

@@ -60,3 +60,10 @@ def test_a_digest_names_the_gravest_first_and_each_alert_once() -> None:
 
 def test_a_long_digest_ends_with_how_many_more() -> None:
     assert "… and 60 more" in of_digest([an_alert(id=str(n)) for n in range(100)]).body
+
+
+def test_an_alert_about_no_record_leads_to_the_status_and_says_when_it_is_over() -> None:
+    message = of_alert(an_alert(evidence=[], group={"sink": "elasticsearch"}, state="resolved"))
+    assert message.title == "[high] resolved: Guessing (sink=elasticsearch)"
+    assert "look further: shipper status" in message.body.splitlines()
+    assert "evidence" not in message.body
