@@ -99,7 +99,7 @@ def ensure(elastic: Elastic, name: str) -> None:
             _ensure_one(elastic, change)
 
 
-def missing_privilege(error: ElasticError) -> str:
+def missing_privilege(error: Exception) -> str:
     """`cluster privilege manage_index_templates`, as a server names it in a 403; empty when it does not."""
     found = _NEEDED.search(str(error))
     return f"{found[1]} privilege {found[2]}" if found else ""

@@ -8,6 +8,7 @@ import yaml
 from shipper.cli import setup as command
 from shipper.cli.main import run_command
 from shipper.elastic.privileges import commands
+from shipper.elastic.setup import Change
 from shipper.elastic.template import templates
 
 NOWHERE = "http://127.0.0.1:1"
@@ -194,3 +195,10 @@ def test_kibana_is_asked_when_it_is_named(shipper, elasticsearch, name, monkeypa
     _, out, _ = shipper("--kibana", "http://kibana:5601", *options, name=name, url=elasticsearch.url)
     assert asked == [("http://kibana:5601", name, elasticsearch.url, bool(options))]
     assert "imported all" in out
+
+
+def test_long_texts_are_cut_and_still_differ():
+    """By a checksum: a change far behind in a pattern is seen."""
+    first, second = (Change("x", "PUT", "/x", {}, None, {"pattern": "a" * 200 + end}) for end in "bc")
+    lines = [*command.diff(first)][4], [*command.diff(second)][4]
+    assert (max(map(len, lines)) <= 80, lines[0] != lines[1]) == (True, True)
