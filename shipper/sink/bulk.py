@@ -1,10 +1,11 @@
 """What a bulk request is made of, and what its answer asks of us. Pure: bytes, numbers and texts in and out."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
-from itertools import accumulate
-from typing import Any, NamedTuple
+from itertools import accumulate, repeat
+from operator import contains
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
@@ -14,6 +15,11 @@ from shipper.sink.pace import SMALLEST_BYTES
 
 HEAD_BYTES = 128
 """Of an action line, at most: an index, and an id of 32 hex digits and an offset."""
+
+
+NEWLINE = ord("\n")
+PIECE_ROWS = 128
+"""Framed and compressed at a time: they stay in the processor's cache."""
 
 
 class Verdict(Enum):
@@ -125,6 +131,32 @@ def frame(rows: Sequence[bytes], ids: Sequence[bytes], indices: Sequence[str] = 
         parts[0:-1:2] = heads.split(b"\n")
     parts[1:-1:2] = rows
     return b"\n".join(parts)
+
+
+class Compressor(Protocol):
+    """Of one body, as zlib has it."""
+
+    def compress(self, data: bytes, /) -> bytes: ...
+
+    def flush(self) -> bytes: ...
+
+
+def pack(
+    rows: Sequence[bytes], ids: Sequence[bytes], indices: Sequence[str], new: Callable[[], Compressor] | None
+) -> bytes | None:
+    """The body, ready to be sent; None when a row is not one line: it would end where the server reads a line break.
+
+    `new` makes what it is compressed with.
+    """
+    compressor = new() if new else None
+    packed = []
+    for start in range(0, len(rows), PIECE_ROWS):
+        part = slice(start, start + PIECE_ROWS)
+        if any(map(contains, rows[part], repeat(NEWLINE))):
+            return None
+        piece = frame(rows[part], ids[part], indices[part])
+        packed.append(compressor.compress(piece) if compressor else piece)
+    return b"".join([*packed, compressor.flush()] if compressor else packed)
 
 
 def sizes_of(rows: Sequence[bytes]) -> list[int]:

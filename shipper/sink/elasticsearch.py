@@ -11,7 +11,6 @@ with all fields there that the template does not know. What it refuses even so g
 import random
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 
 from pydantic import ByteSize, Field
@@ -22,8 +21,9 @@ from shipper.elastic.setup import ensure
 from shipper.elastic.template import mapping
 from shipper.errors import Blocked, Retry, UsageError
 from shipper.model import Batch, Doc, Gather, Refused
-from shipper.sink.bulk import Item, Verdict, cut, frame, ids_of, indices_of, items, sizes_of
-from shipper.sink.labels import Fields, are_too_many, fields_of, offender, reason_of, relabelled, strangers
+from shipper.sink.bulk import NEWLINE, Compressor, Item, Verdict, cut, ids_of, indices_of, items, pack, sizes_of
+from shipper.sink.delivery import Delivery
+from shipper.sink.labels import Fields, are_too_many, fields_of, reason_of
 from shipper.sink.pace import Pace, wait_s
 
 ANSWER = "filter_path=errors,items.*.status,items.*.error"
@@ -31,8 +31,10 @@ HEADERS = {
     False: {"content-type": NDJSON},
     True: {"content-type": NDJSON, "content-encoding": "gzip", "accept-encoding": "gzip"},
 }
-MOST_MOVES = 4
-"""Fields of one row that are moved one by one, before all that are unknown are."""
+GZIP = 31
+"""Of zlib's `wbits`: with the header and the checksum of gzip."""
+BROKEN = ElasticError("not one line of JSON")
+"""Of a bulk that was not sent."""
 
 
 class Config(Connection):
@@ -58,31 +60,6 @@ class Config(Connection):
     )
 
 
-@dataclass(slots=True)
-class Delivery:
-    """How far one batch is. The lists are parallel, an entry for each row that is not settled."""
-
-    batch: Batch
-    left: list[int]
-    rows: list[bytes]
-    """As they are sent."""
-    ids: list[bytes]
-    indices: list[str]
-    refused: list[Refused] = field(default_factory=list)
-    moves: dict[int, int] = field(default_factory=dict)
-    """Row → how often fields of it were moved."""
-    blocked: dict[int, str] = field(default_factory=dict)
-    """Row → why its index takes nothing."""
-
-    def keep(self, rows: set[int]) -> None:
-        """Only these are left to do."""
-        places = [place for place, row in enumerate(self.left) if row in rows]
-        self.left = [self.left[place] for place in places]
-        self.rows = [self.rows[place] for place in places]
-        self.ids = [self.ids[place] for place in places]
-        self.indices = [self.indices[place] for place in places]
-
-
 class ElasticsearchSink:
     """Sends a few requests at a time. Used by one thread."""
 
@@ -100,7 +77,7 @@ class ElasticsearchSink:
         self._delivery: Delivery | None = None
         self._failures = 0
         self._checked = not config.manage_templates
-        self._compress = _compressor(config.compress)
+        self._compressor = _compressor(config.compress)
 
     def write(self, batch: Batch) -> list[Refused]:
         """Sends what of the batch is not settled. Raises `Retry`, and `Blocked` when only blocked rows are left."""
@@ -130,14 +107,8 @@ class ElasticsearchSink:
     def _begin(self, batch: Batch) -> Delivery:
         if not batch.out:
             return Delivery(batch, [], [], [], [])
-        left = list(range(len(batch.out)))
-        found = Delivery(batch, left, batch.out, ids_of(batch), indices_of(self._context.name, batch))
-        # A line break would end the row where the server reads it.
-        broken = {row for row, out in enumerate(batch.out) if b"\n" in out or not out}
-        if broken:
-            found.refused = [Refused(row, self.name, "not one line of JSON") for row in sorted(broken)]
-            found.keep(set(left) - broken)
-        return found
+        indices = indices_of(self._context.name, batch)
+        return Delivery(batch, list(range(len(batch.out))), batch.out, ids_of(batch), indices)
 
     def _check_templates(self) -> None:
         """Before the first rows, and again when the server was away: it may be another one, or empty."""
@@ -169,7 +140,9 @@ class ElasticsearchSink:
         part = slice(run.start, run.stop)
         indices = todo.indices[part]
         one = indices.count(indices[0]) == len(indices)
-        body = self._compress(frame(todo.rows[part], todo.ids[part], () if one else indices))
+        body = pack(todo.rows[part], todo.ids[part], () if one else indices, self._compressor)
+        if body is None:
+            return BROKEN
         path = f"/{indices[0]}/_bulk?{ANSWER}" if one else f"/_bulk?{ANSWER}"
         try:
             answer = self.elastic.raw("POST", path, body, headers=HEADERS[self._config.compress])
@@ -216,6 +189,11 @@ class ElasticsearchSink:
     def _failed(
         self, delivery: Delivery, todo: Delivery, run: range, error: ElasticError, settled: set[int]
     ) -> list[ElasticError]:
+        if error is BROKEN:
+            broken = [todo.left[place] for place in run if NEWLINE in todo.rows[place]]
+            settled.update(broken)
+            delivery.refused += [Refused(row, self.name, str(error)) for row in broken]
+            return []
         if error.status != 413:
             return [error]
         self._pace.was_too_large(sum(sizes_of(todo.rows[run.start : run.stop])))
@@ -260,7 +238,7 @@ class ElasticsearchSink:
             row, index = todo.left[place], todo.indices[place]
             if are_too_many(error) and index not in known:
                 known[index] = self._fields_of_index(index, delivery.batch.stream)
-            mended = self._mended(delivery, row, todo.rows[place], error, known.get(index))
+            mended = delivery.mended(row, todo.rows[place], error, known.get(index))
             if mended is None:
                 refused.add(row)
                 reason = self._context.scrub(self.elastic.censor(reason_of(error)))
@@ -271,20 +249,6 @@ class ElasticsearchSink:
                 delivery.rows[place_of[row]] = mended
         return refused
 
-    def _mended(self, delivery: Delivery, row: int, out: bytes, error: Doc, known: Fields | None) -> bytes | None:
-        moves = delivery.moves.get(row, 0)
-        delivery.moves[row] = moves + 1
-        if moves > MOST_MOVES:
-            return None
-        name = offender(error)
-        mended = relabelled(out, [name]) if name is not None and moves < MOST_MOVES else None
-        if mended is None and are_too_many(error) and known is not None:
-            mended = relabelled(out, strangers(out, known))
-        if mended is None:
-            delivery.moves[row] = MOST_MOVES + 1
-            mended = relabelled(out, strangers(out, fields_of(mapping(delivery.batch.stream))))
-        return mended
-
     def _fields_of_index(self, index: str, stream: str) -> Fields:
         """What the index has; what its template has, when we may not look."""
         try:
@@ -294,15 +258,15 @@ class ElasticsearchSink:
         return fields_of(next(iter(found.values()))["mappings"])
 
 
-def _compressor(wanted: bool) -> Callable[[bytes], bytes]:
+def _compressor(wanted: bool) -> Callable[[], Compressor] | None:
     if not wanted:
-        return bytes
+        return None
     # Optional, as all that Elasticsearch takes.
     try:
-        from isal import igzip  # noqa: PLC0415
+        from isal import isal_zlib  # noqa: PLC0415
     except ImportError:
         raise UsageError(f"elasticsearch: `isal` is not installed; run: {INSTALL}, or set `compress: false`") from None
-    return partial(igzip.compress, compresslevel=1)
+    return partial(isal_zlib.compressobj, 1, isal_zlib.DEFLATED, GZIP)
 
 
 def build(config: Config, context: Context) -> ElasticsearchSink:
