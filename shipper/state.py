@@ -7,6 +7,7 @@ number of others read.
 
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -49,7 +50,7 @@ CREATE TABLE status(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 
 
 class State:
-    """The writer's view of `state.db`. Thread-safe by having one connection a thread: open one `State` a thread."""
+    """The writer's view of `state.db`: one connection. Threads that share it (several sources) take turns."""
 
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
         """Opens or creates the file.
@@ -58,6 +59,7 @@ class State:
         and `readonly`, or when its folder is closed to this user.
         """
         self.path = path
+        self._turn = threading.RLock()
         try:
             if readonly and not path.exists():
                 raise ShipperError(f"{path.parent}: nothing has been stored here yet; start with: shipper run")
@@ -103,18 +105,20 @@ class State:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._db
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        """All or nothing. Several sources and the writer share this connection, one transaction at a time."""
+        with self._turn:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
 
     def rows(self, sql: str, values: Iterable[Any] = ()) -> list[sqlite3.Row]:
-        """The answer to a query."""
-        return self._db.execute(sql, tuple(values)).fetchall()
+        """The answer to a query, never out of the middle of another thread's transaction."""
+        with self._turn:
+            return self._db.execute(sql, tuple(values)).fetchall()
 
     def run(self, *changes: StateChange) -> None:
         """Runs statements in a transaction of their own."""

@@ -1,4 +1,6 @@
-"""The state: an intent ends with the batch that brings its files, and with no other."""
+"""The state: an intent ends with the batch that brings its files, and with no other; threads take turns."""
+
+import threading
 
 import pytest
 
@@ -63,3 +65,15 @@ def test_each_source_repeats_its_own(tmp_path):
         log.write_bytes(b"no end yet\n")
     again = [next(follower._batches) for log in logs if (follower := Follower(tmp_path / "data", log))]
     assert [(batch.lines, batch.clock) for batch in again] == [([b"no end"], clock) for clock in clocks]
+
+
+def test_a_thread_waits_for_the_transaction_of_another(state):
+    """Several sources store the files that they have found, while the writer commits."""
+    with state.transaction() as db:
+        other = threading.Thread(target=state.set_meta, args=("key", "of the other"))
+        other.start()
+        other.join(0.05)
+        db.execute("INSERT OR REPLACE INTO meta(key, value) VALUES ('key', 'of the first')")
+        within = state.meta("key")
+    other.join()
+    assert (within, state.meta("key")) == ("of the first", "of the other")
