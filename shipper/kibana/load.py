@@ -17,11 +17,11 @@ from shipper.kibana.server import LOGIN, Kibana, kibana_at, refusal, short
 Json = dict[str, Any]
 
 KINDS = {
-    "index-pattern": "data views",
-    "search": "saved searches",
-    "lens": "charts",
-    "visualization": "Vega charts",
-    "dashboard": "dashboards",
+    "index-pattern": "data view",
+    "search": "saved search",
+    "lens": "chart",
+    "visualization": "Vega chart",
+    "dashboard": "dashboard",
 }
 BOUNDARY = "shipper-saved-objects-7d1f0b"
 
@@ -51,9 +51,9 @@ def import_all(url: str, name: str, settings: Connection, *, dry_run: bool = Fal
     replaced = sum(1 for one in done if one.get("overwrite"))
     moved: dict[str, str] = {one["id"]: one["destinationId"] for one in done if one.get("destinationId")}
     return [
-        f"imported {what} into {into}; {replaced} of them were there and are as shipped again",
+        f"imported {what} into {into}" + (f"; {replaced} were there and are as shipped again" if replaced else ""),
         *_dashboards(kibana, objects, moved),
-        "To change a dashboard, duplicate it in Kibana: the copy is yours, the next setup does not touch it.",
+        "To change a dashboard, duplicate it in Kibana: the next setup makes this one as shipped again.",
     ]
 
 
@@ -125,7 +125,11 @@ def _failure(one: Json) -> str:
 
 def _counted(objects: list[Json]) -> str:
     counts = Counter(one["type"] for one in objects)
-    return ", ".join(f"{counts[kind]} {called}" for kind, called in KINDS.items())
+    return ", ".join(f"{counts[kind]} {_plural(called, counts[kind])}" for kind, called in KINDS.items())
+
+
+def _plural(word: str, count: int) -> str:
+    return word if count == 1 else word + ("es" if word.endswith("h") else "s")
 
 
 def _dashboards(kibana: Kibana, objects: list[Json], moved: dict[str, str]) -> list[str]:

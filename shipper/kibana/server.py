@@ -122,9 +122,7 @@ def refusal(kibana: Kibana, answer: Answer) -> ShipperError:
     if _is_elasticsearch(answer.body):
         return ShipperError(f"{kibana.where} is Elasticsearch; Kibana has an address of its own, often port 5601")
     if 300 <= status < 400:
-        return ShipperError(
-            f"{where} sends us on to {answer.location}; give that address, as far as it is Kibana's own"
-        )
+        return ShipperError(f"{where} sends us on to {answer.location}; give its own address")
     if status == 401:
         return ShipperError(f"{where} does not accept who we are (401); {LOGIN}")
     if status == 403:
