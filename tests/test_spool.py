@@ -90,7 +90,7 @@ class Place:
     def goes_away(self, error=DOWN):
         """And has been so for a minute."""
         self.inner.away = error
-        self.write(rows(999))
+        self.write(rows(0))
         self.clock.advance(60)
 
     def comes_back(self):

@@ -17,6 +17,7 @@ STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("write"), st.integers(1, 4)),
         st.tuples(st.just("write and crash"), st.integers(1, 4)),
+        st.tuples(st.just("write while away"), st.integers(2, 6)),
         st.sampled_from([("away",), ("back",), ("risk",), ("no risk",), ("restart",), ("tend",), ("wait",)]),
     ),
     max_size=40,
@@ -38,6 +39,11 @@ class Run:
             case "write and crash":
                 self.write_uncommitted(*arguments)
                 place.reopen()
+            case "write while away":
+                place.risk = True
+                place.goes_away()
+                for _ in range(*arguments):
+                    self.write(2)
             case "away":
                 place.inner.away = Retry("down", 2.0)
             case "back":
@@ -101,7 +107,7 @@ def played(steps):
 
 
 @given(STEPS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_rows_arrive_in_order_with_none_left_out(steps):
     """Some twice, under the same id."""
     with played(steps) as run:
@@ -110,7 +116,7 @@ def test_rows_arrive_in_order_with_none_left_out(steps):
 
 
 @given(st.lists(st.one_of(STEPS.map(tuple), BLOCKS.map(lambda block: (block,))), max_size=8))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_no_row_is_left_out_when_days_are_blocked(pieces):
     """Parked rows come later."""
     with played([step for piece in pieces for step in piece]) as run:
