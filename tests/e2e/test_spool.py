@@ -12,7 +12,7 @@ import pytest
 from shipper.state import State
 from shipper.store.layout import SPOOLED, listed
 from tests.e2e.shipper import Shipper, line
-from tests.services.elasticsearch import Server
+from tests.services.elasticsearch import Elasticsearch, Server
 from tests.services.supervisor import wait_for
 
 BACKUPS = 4
@@ -112,3 +112,37 @@ def test_twenty_rotations_while_the_server_is_away(tmp_path: Path, own_elasticse
     assert spool_files(shipper) == []
     said = [orjson.loads(each)["message"] for each in last.err.splitlines()]
     assert said.count("the spool is drained") == 1
+
+
+@pytest.mark.parametrize("elasticsearch", ["8"], indirect=True)
+def test_a_blocked_day_waits_apart_and_all_others_go_on(
+    tmp_path: Path, elasticsearch: Elasticsearch, name: str
+) -> None:
+    """An index that is read-only for a while: its rows are parked, and arrive when it is writable, after a restart."""
+    shipper = Shipper(tmp_path)
+    sink = {"type": "elasticsearch", "url": elasticsearch.url, "age_s": 0.05}
+    shipper.write_pipeline(name=name, sinks=[sink])
+    today = datetime.now(UTC) - timedelta(minutes=5)
+    days = [today - timedelta(days=2), today]
+    blocked = f"{name}-{days[0]:%Y.%m.%d}"
+
+    def write(first: int, count: int) -> None:
+        with shipper.log.open("ab") as file:
+            file.write(b"".join(line(timestamp=days[n % 2].isoformat(), n=n) for n in range(first, first + count)))
+
+    def numbers() -> list[int]:
+        elasticsearch.request("POST", f"/{name}-2*/_refresh")
+        return sorted(record["n"] for record in elasticsearch.documents(f"{name}-2*"))
+
+    write(0, 10)
+    shipper.once()
+    elasticsearch.request("PUT", f"/{blocked}/_settings", {"index.blocks.write": True})
+    write(10, 10)
+    shipper.once()
+    parked = shipper("status", "--format", "json").objects[0]["spool"]["parked"]["rows"]
+    found = numbers()
+    elasticsearch.request("PUT", f"/{blocked}/_settings", {"index.blocks.write": None})
+    shipper.once()
+
+    assert (parked, found) == (5, [*range(10), 11, 13, 15, 17, 19])
+    assert (numbers(), spool_files(shipper)) == (list(range(20)), [])
