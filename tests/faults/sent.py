@@ -12,7 +12,7 @@ from tests.e2e.shipper import Running, Shipper, line
 from tests.services.elasticsearch import Elasticsearch
 from tests.services.supervisor import wait_for
 
-LINES = 3_000
+LINES = 2_000
 DAYS = 3
 PATIENCE_SECONDS = 90.0
 SMALL: dict[str, Any] = {"bulk_rows": 200, "age_s": 0.05, "timeout_s": 20.0, "spool_bytes": 0}
