@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import orjson
 
-from shipper.elastic.connection import Connection, check_files, cloud, encoded, proxy_of, secrets, without_user
+from shipper.elastic.connection import Connection, basic, check_files, cloud, encoded, proxy_of, secrets, without_user
 from shipper.elastic.failure import Censor, ElasticError, of_answer, of_silence
 from shipper.errors import UsageError
 
@@ -93,17 +93,15 @@ def _client(hosts: list[str], settings: Connection, proxy: str) -> Any:
         raise UsageError(f"elasticsearch: its client is not installed; run: {INSTALL}") from None
 
     for name in ("elastic_transport", "elasticsearch", "urllib3"):
-        # They would print on their own when a host fails; what is to be said, we say.
-        logger = logging.getLogger(name)
-        logger.handlers = logger.handlers or [logging.NullHandler()]
-        logger.propagate = False
+        # They would tell of every request, with what the server says in it; what is to be said, we say.
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     warnings.filterwarnings("ignore", category=ElasticsearchWarning)
     as_it_is: Any = _AsItIs()
     options: dict[str, Any] = {}
     if settings.api_key.get_secret_value():
         options["api_key"] = encoded(settings.api_key.get_secret_value())
     elif settings.username:
-        options["basic_auth"] = (settings.username, settings.password.get_secret_value())
+        options["basic_auth"] = basic(settings.username, settings.password.get_secret_value())
     if any(host.startswith("https:") for host in hosts):
         files = {"ca_certs": settings.ca, "client_cert": settings.client_cert, "client_key": settings.client_key}
         options |= {name: path for name, path in files.items() if path}
@@ -135,10 +133,10 @@ class _AsItIs:
 def _node_behind(proxy: str, settings: Connection) -> type:
     """The library's way to a host, through a proxy, of which it knows nothing."""
     from elastic_transport import Urllib3HttpNode  # noqa: PLC0415
-    from urllib3 import ProxyManager, make_headers  # noqa: PLC0415
+    from urllib3 import ProxyManager  # noqa: PLC0415
 
     parts = urlsplit(proxy)
-    user = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
+    user = basic(unquote(parts.username), unquote(parts.password or "")) if parts.username else ""
     options: dict[str, Any] = {"cert_file": settings.client_cert or None, "key_file": settings.client_key or None}
 
     class NodeBehindProxy(Urllib3HttpNode):
@@ -146,7 +144,7 @@ def _node_behind(proxy: str, settings: Connection) -> type:
             super().__init__(config)
             self._manager = ProxyManager(
                 without_user(parts),
-                proxy_headers=make_headers(proxy_basic_auth=user),
+                proxy_headers={"proxy-authorization": f"Basic {user}"} if user else None,
                 maxsize=config.connections_per_node,
                 block=True,
                 timeout=config.request_timeout,

@@ -110,8 +110,14 @@ def cloud(cloud_id: str) -> list[str]:
     raise UsageError("elasticsearch: `cloud_id` is none; copy it from the deployment's page, it looks like name:ZXhhb…")
 
 
+def basic(user: str, password: str) -> str:
+    """As it is sent. The client's own way of it fails at a letter that is not ASCII, with the password in the error."""
+    return base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
 def encoded(api_key: str) -> str:
     """As it is sent: base64 of `id:key`."""
+    api_key = "".join(api_key.split())
     return base64.b64encode(api_key.encode()).decode() if ":" in api_key else api_key
 
 

@@ -68,7 +68,7 @@ def of_answer(
     """The error in an answer. `body`: as parsed, or text or bytes; `known`: some credential was given."""
     body = _parsed(body)
     error = body.get("error") if isinstance(body, dict) else None
-    kind = str(error.get("type", "")) if isinstance(error, dict) else ""
+    kind = censor(str(error.get("type", ""))) if isinstance(error, dict) else ""
     reason = str(error.get("reason", "")) if isinstance(error, dict) else str(error or "")
     words = one_line(censor(reason or kind))
     what, grave = _remedy(status, kind, words, known)
