@@ -10,9 +10,12 @@ sink moved it there as text). What an index cannot tell, and what therefore is t
 * A list is its elements: a list in a list is what stands in it, a list of objects `a: [{"b": 1}]` has a field `a.b`,
   and of a name that stands there both flat and nested all values count.
 * An object without a value in it, or with nothing but `IN_EVERY_RECORD`, is not there.
-* Texts that Java reads as numbers and we do not (`5d`, ` 5`) are numbers, in fields that hold numbers.
-* `labels` of a record's own that have the name of a field count as that field's moved value. They are not there at all
-  when they are written flat (`labels.env`), or longer than `LONGEST_KEYWORD`.
+* In a field that holds numbers, texts that Java reads as numbers and we do not (`5d`, ` 5`) are numbers, and an empty
+  text is not there. In one that holds texts a number with an exponent is written as Java does: no wildcard finds it.
+* What was moved to `labels` and is longer than `LONGEST_KEYWORD` is not there; a text that reads like a list is one.
+* `labels` of a record's own that have the name of a field count as that field's moved value. Written flat
+  (`"labels.env": …`) they are not there. `labels:*` finds what was moved as well.
+* Of a word with more than `LONGEST_KEYWORD` letters no wildcard finds the end.
 
 The predicate sets right what these bring too much; what NOT leaves out because of them stays out.
 """

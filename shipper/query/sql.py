@@ -107,7 +107,9 @@ def _between(tree: Between) -> Where:
         return _inside(quoted(tree.field), tree, "make_timestamptz(?)")
     conditions: dict[str, Condition] = {
         "number": lambda value: _inside_number(value, tree),
-        "date": lambda value: _inside(f"TRY_CAST({value} AS TIMESTAMPTZ)", tree, "make_timestamptz(?)"),
+        "date": lambda value: _inside(
+            f"TRY_CAST(replace({value}, ',', '.') AS TIMESTAMPTZ)", tree, "make_timestamptz(?)"
+        ),
         "ip": lambda value: _inside_ipv4(value, tree),
         "text": lambda value: _inside(value, tree, "?"),
     }

@@ -12,6 +12,8 @@ from shipper.query.tree import Between, Equals, Exists, Like, Node, Pattern, Wil
 
 MOST_SINGLE_WILDCARDS = 4
 """`?` beside a `*`: every further one doubles the automaton."""
+IN_JAVA = r"-?[0-9]+\.[0-9]+E-?[0-9]+"
+"""From ten million on, and below a thousandth."""
 WHOLE = "long"
 BROKEN = ("double", "float", "half_float")
 DATES = ("date", "date_nanos")
@@ -42,9 +44,12 @@ def on_field(tree: Node, field: str, kind: str) -> Bounds:
 
 
 def _equal_keyword(tree: Equals) -> Bounds:
+    """Java writes some numbers in another way."""
     exact = term(tree.field, tree.text)
-    too_long = 2 * len(tree.text) > LONGEST_KEYWORD
-    return Bounds(any_of(exact, ignored(tree.field)) if too_long else exact, exact)
+    too_long = ignored(tree.field) if 2 * len(tree.text) > LONGEST_KEYWORD else NONE
+    by_java: Query = {"regexp": {tree.field: {"value": IN_JAVA, "flags": "NONE"}}}
+    is_broken = re.fullmatch(NUMBER, tree.text) and not tree.text.lstrip("+-").isdigit()
+    return Bounds(any_of(exact, too_long, by_java if is_broken else NONE), exact)
 
 
 def _equal_number(tree: Equals) -> Bounds:
