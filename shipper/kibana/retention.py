@@ -100,11 +100,14 @@ def specification(panel: Panel, index: str) -> Json:
                         "field": "share",
                         "type": "quantitative",
                         "title": "Seen again",
-                        "scale": {"scheme": "teals", "domain": [0, 1]},
+                        "scale": {"range": ["#f5f7fa", "#54b399"], "domain": [0, 1]},
                         "legend": {"format": ".0%"},
                     }
                 },
             },
-            {"mark": {"type": "text", "fontSize": 11}, "encoding": {"text": {"field": "label", "type": "nominal"}}},
+            {
+                "mark": {"type": "text", "fontSize": 11, "color": "#1a1c21"},
+                "encoding": {"text": {"field": "label", "type": "nominal"}},
+            },
         ],
     }
