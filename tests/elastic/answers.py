@@ -66,7 +66,9 @@ class Server:
     def answer(self, request: Request) -> Answer:
         with self._lock:
             self.requests.append(request)
-            return self.answers.pop(0) if self.answers else self.otherwise(request)
+            if self.answers:
+                return self.answers.pop(0)
+        return self.otherwise(request)
 
     @property
     def rows(self) -> list[list[Any]]:
