@@ -5,6 +5,7 @@ index that does not answer with all of its shards is a day that can't be read: n
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -137,7 +138,7 @@ class ElasticStore:
         try:
             return self._elastic.request(method, path, body)
         except ElasticError as error:
-            raise ShipperError(str(error)) from error
+            raise _failure(error) from error
 
     def _whole(self, path: str, body: Any) -> tuple[bytes, dict[str, Any]]:
         """An answer that all shards had a part in: its bytes, and what they say."""
@@ -145,25 +146,33 @@ class ElasticStore:
             raw = self._elastic.raw("POST", path, body)
             answer = answer_of(raw, self._elastic.where)
         except ElasticError as error:
-            raise ShipperError(str(error)) from error
+            raise _failure(error) from error
         failed = answer["_shards"]["failed"]
         if failed or answer.get("timed_out"):
-            raise ShipperError(f"{failed} of {answer['_shards']['total']} shards did not answer in time; try again")
+            raise ShipperError(f"{failed} of {answer['_shards']['total']} shards did not answer; try again")
         return raw, answer
 
     def _refresh(self, pattern: str) -> None:
-        """What was stored a moment ago is found. Who may only read finds it a second later."""
-        try:
-            self._elastic.request("POST", f"/{pattern}/_refresh")
-        except ElasticError as error:
-            if error.status not in (403, 503):
-                raise ShipperError(str(error)) from error
+        """What was stored a moment ago is found. Who may only read finds it a second later.
+
+        Not while a shard is missing: Elasticsearch would wait for it for a minute.
+        """
+        there = self._ask("GET", f"/{pattern}/_search_shards?expand_wildcards=open")["shards"]
+        if all(any(copy["state"] == "STARTED" for copy in copies) for copies in there):
+            with suppress(ElasticError):
+                self._elastic.request("POST", f"/{pattern}/_refresh")
 
     def _forget(self, moment: str) -> None:
-        try:
+        with suppress(ElasticError):  # It forgets by itself as well.
             self._elastic.request("DELETE", "/_pit", {"id": moment})
-        except ElasticError:
-            return  # It forgets by itself.
+
+
+def _failure(error: ElasticError) -> ShipperError:
+    """A shard without a node has no words of its own."""
+    missing = error.status == 503 and error.kind == "search_phase_execution_exception"
+    return ShipperError(
+        f"{error}: not all of its shards are there; look with GET /_cat/shards" if missing else str(error)
+    )
 
 
 def _may_hold(day: str, question: Question) -> bool:

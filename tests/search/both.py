@@ -83,7 +83,7 @@ def ids(docs):
     return [orjson.loads(doc)["event.id"] for doc in docs]
 
 
-def sample(tmp, generated=1200):
+def sample(tmp, generated=1000):
     """Ordinary traffic of three days, then the odd lines."""
     out = tmp / "generated.log"
     command = [sys.executable, str(ROOT / "benchmarks" / "generate.py"), "--count", str(generated), "--seed", "5"]

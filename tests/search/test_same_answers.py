@@ -3,6 +3,7 @@
 What can't be made equal stands at the top of `shipper/query/elastic.py`, and is not among the lines or the queries.
 """
 
+import os
 import random
 
 import orjson
@@ -63,7 +64,7 @@ def looks_at_few(monkeypatch):
 def test_every_record_is_in_both_in_the_same_order(stores):
     """Newest first, the same time by id."""
     assert ids(found(stores.elastic, "*")) == ids(found(stores.embedded, "*"))
-    assert counted(stores.elastic, "*") == counted(stores.embedded, "*") > 1_200 + len(lines())
+    assert counted(stores.elastic, "*") == counted(stores.embedded, "*") > 1_000 + len(lines())
 
 
 def test_records_are_the_same_bytes(stores):
@@ -77,8 +78,9 @@ def test_records_are_the_same_bytes(stores):
 
 
 def test_the_same_queries_find_the_same(stores, elasticsearch, looks_at_few):
-    """Every query of the table: which records, in which order, and how many. On the second server every third."""
-    queries = QUERIES if elasticsearch.version.startswith("8") else QUERIES[::3]
+    """Which records, in which order, and how many; all queries of the table, in the short form every second."""
+    step = 1 if os.environ.get("SHIPPER_CAMPAIGN") == "full" else 2 if elasticsearch.version.startswith("8") else 3
+    queries = QUERIES[::step]
     wrong = []
     for query in queries:
         expected = ids(found(stores.embedded, query))
