@@ -11,13 +11,13 @@ Only requests to `_bulk` meet a fault; `always(…, everything=True)` takes in a
 """
 
 import contextlib
+import gzip
 import http.client
 import select
 import socket
 import ssl
 import sys
 import threading
-import zlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -101,7 +101,8 @@ class Exchange:
         upstream = self.request.path if "://" in self.request.path else self._handler.proxy.upstream
         to, path = urlsplit(upstream), urlsplit(self.request.path)
         headers = {key: value for key, value in self.request.headers.items() if key not in HOP_BY_HOP}
-        headers.pop("content-encoding", None)
+        for name in ("content-encoding", "accept-encoding"):
+            headers.pop(name, None)
         connection = http.client.HTTPConnection(to.hostname or "", to.port or 80, timeout=60)
         try:
             target = path.path + (f"?{path.query}" if path.query else "")
@@ -269,7 +270,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Of whatever method."""
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         if self.headers.get("content-encoding") == "gzip":
-            body = zlib.decompress(body, wbits=31)
+            body = gzip.decompress(body)
         headers = {key.lower(): value for key, value in self.headers.items()}
         self.proxy.treat(Exchange(self, Request(self.command, self.path, headers, body)))
 

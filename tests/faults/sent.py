@@ -48,16 +48,18 @@ class Sending:
         return sorted(found)
 
     def offsets(self, server: Elasticsearch) -> list[int]:
-        """`log.offset` of every record that is stored, as often as it is; files count each for itself."""
+        """`log.offset` of every record, as often as it was written; files count each for itself."""
         files: dict[str, list[int]] = defaultdict(list)
-        for record in server.documents(f"{self.name}-*"):
-            files[record["event.id"].rpartition("-")[0]].append(record["log.offset"])
+        for hit in server.hits(f"{self.name}-*"):
+            record = hit["_source"]
+            files[record["event.id"].rpartition("-")[0]] += [record["log.offset"]] * hit["_version"]
         return sorted(offset for found in files.values() for offset in found)
 
     def count(self, server: Elasticsearch) -> int:
         """How many records can be found by now."""
         server.request("POST", f"/{self.name}-*/_refresh")
-        return int(server.request("GET", f"/{self.name}-*/_count")["count"])
+        # 503: an index that was made a moment ago.
+        return int(server.request("GET", f"/{self.name}-*/_count", allow=[503]).get("count", 0))
 
     def once(self) -> str:
         """`shipper run --once`; what it says."""

@@ -96,12 +96,16 @@ class Elasticsearch:
 
     def documents(self, pattern: str, query: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         """The `_source` of all that matches in all indices that match, in no order that means anything."""
+        return [hit["_source"] for hit in self.hits(pattern, query)]
+
+    def hits(self, pattern: str, query: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        """The same with `_index`, `_id`, and `_version`, which says how often it was written."""
         self.request("POST", f"/{pattern}/_refresh")
-        body = {"size": ROWS_AT_ONCE, "sort": ["_doc"], "query": query or {"match_all": {}}}
+        body = {"size": ROWS_AT_ONCE, "sort": ["_doc"], "version": True, "query": query or {"match_all": {}}}
         page = self.request("POST", f"/{pattern}/_search?scroll=1m", body)
         found: list[dict[str, Any]] = []
         while hits := page["hits"]["hits"]:
-            found += [hit["_source"] for hit in hits]
+            found += hits
             page = self.request("POST", "/_search/scroll", {"scroll": "1m", "scroll_id": page["_scroll_id"]})
         self.request("DELETE", "/_search/scroll", {"scroll_id": [page["_scroll_id"]]}, allow=[404])
         return found
