@@ -1,0 +1,177 @@
+"""Where `shipper search`, `tail` and `alerts` look: in the data folder, in Elasticsearch, or in both."""
+
+import os
+import subprocess
+import sys
+from contextlib import closing
+
+import orjson
+import pytest
+import yaml
+
+from shipper.cli.stores import noted_by_run, stores
+from shipper.errors import UsageError
+from shipper.state import State
+from tests.search.both import COMMAND, both
+from tests.search.stored import record, store
+
+AWAY = "http://127.0.0.1:1"
+LOG = b"".join(
+    b'{"timestamp":"2025-11-20T10:00:%02dZ","level":"WARNING","logger":"auth","message":"Login failed for bob",'
+    b'"client_ip":"10.1.2.3","function":"login","user_id":"bob"}\n' % second
+    for second in range(8)
+)
+
+
+def shipper(*arguments, env):
+    """A `shipper` of its own: exit code, stdout, stderr."""
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, env=env, check=False)
+    return done.returncode, done.stdout, done.stderr.decode()
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch, tmp_path):
+    """No pipeline file in the current folder, no address in the environment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ELASTICSEARCH_URL", raising=False)
+
+
+@pytest.fixture
+def env(monkeypatch):
+    """The environment of a command, as a dictionary that a test may change."""
+    return dict(os.environ)
+
+
+def note(data, pipeline, *sinks):
+    """What a run writes down."""
+    state = State(data / "state.db")
+    state.set_meta("sinks", orjson.dumps({"pipeline": str(pipeline), "sinks": sinks}).decode())
+    state.close()
+
+
+def kinds(data):
+    """The classes of the stores that would be asked, and what can't be."""
+    found = stores(data)
+    for each in found.stores:
+        each.close()
+    return [type(each).__name__ for each in found.stores], found.missing
+
+
+def test_the_data_folder_alone(tmp_path):
+    """Without an address of Elasticsearch."""
+    store(tmp_path, record(1))
+    assert kinds(tmp_path) == (["EmbeddedStore"], "")
+
+
+def test_elasticsearch_alone(tmp_path, monkeypatch):
+    """Nothing was stored here, on a colleague's machine."""
+    monkeypatch.setenv("ELASTICSEARCH_URL", AWAY)
+    assert kinds(tmp_path / "none") == (["ElasticStore"], "")
+
+
+def test_both(tmp_path, monkeypatch):
+    """A folder that was filled before there was an Elasticsearch."""
+    store(tmp_path, record(1))
+    monkeypatch.setenv("ELASTICSEARCH_URL", AWAY)
+    assert kinds(tmp_path) == (["EmbeddedStore", "ElasticStore"], "")
+
+
+def test_the_pipeline_of_the_last_run_counts(tmp_path):
+    """It may name its Elasticsearch itself."""
+    pipeline = tmp_path / "mine.yml"
+    pipeline.write_text(yaml.safe_dump({"name": "mine", "sinks": [{"type": "elasticsearch", "url": AWAY}]}))
+    store(tmp_path, record(1))
+    note(tmp_path, pipeline, "elasticsearch")
+    assert kinds(tmp_path) == (["EmbeddedStore", "ElasticStore"], "")
+
+
+def test_an_address_that_this_shell_lacks_is_said(tmp_path, env):
+    """Instead of an empty answer: one line, exit 1."""
+    store(tmp_path, record(1))
+    note(tmp_path, "gone.yml", "elasticsearch")
+    code, out, err = shipper("search", "--count", "--data", str(tmp_path), env=env)
+    assert (code, out) == (1, b"1\n")
+    assert "are in Elasticsearch" in err
+    assert "set ELASTICSEARCH_URL" in err
+    assert err.count("\n") == 1
+
+
+def test_a_server_that_is_away_is_one_line(tmp_path, env):
+    """What the folder holds is answered; exit 1."""
+    store(tmp_path, record(1))
+    code, out, err = shipper(
+        "search", "--format", "json", "--data", str(tmp_path), env={**env, "ELASTICSEARCH_URL": AWAY}
+    )
+    assert (code, out) == (1, record(1) + b"\n")
+    assert err.startswith(f"shipper search: Elasticsearch at {AWAY} can't be read now and is left out: ")
+    assert err.count("\n") == 1
+
+
+def test_a_connection_that_cannot_be_right_is_told(tmp_path, monkeypatch):
+    """With file and line."""
+    pipeline = tmp_path / "mine.yml"
+    pipeline.write_text(yaml.safe_dump({"sinks": [{"type": "elasticsearch", "url": AWAY, "nonsense": 1}]}))
+    store(tmp_path, record(1))
+    note(tmp_path, pipeline, "elasticsearch")
+    with pytest.raises(UsageError, match=r"mine.yml:\d+: unknown key"):
+        stores(tmp_path)
+
+
+@pytest.mark.parametrize("elasticsearch", ["8"], indirect=True)
+def test_a_run_is_found_and_alerts_are_the_same(elasticsearch, name, tmp_path, env):
+    """A run with a pipeline file of its own; its alerts are in `state.db`, wherever its records are."""
+    with both(tmp_path, elasticsearch, name, LOG, rules=True) as stored:
+        assert noted_by_run(stored.data) == (stored.pipeline, ("embedded", "elasticsearch"))
+        counted = shipper("search", "level:WARNING", "--count", "--data", str(stored.data), env=env)
+        alerts = shipper("alerts", "--since", "3000d", "--format", "json", "--data", str(stored.data), env=env)
+        assert counted == (0, b"8\n", "")
+        assert (alerts[0], alerts[1].count(b"\n") > 0) == (0, True)
+
+
+@pytest.mark.parametrize("elasticsearch", ["8"], indirect=True)
+def test_tail_shows_what_comes_to_elasticsearch(elasticsearch, name, tmp_path, env):
+    """The last ones, then each new one once; Ctrl-C ends it."""
+    with both(tmp_path, elasticsearch, name, LOG) as stored:
+        stored.keep_only_elasticsearch()
+        command = [*COMMAND, "tail", "bob", "--format", "json", "--data", str(stored.data)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
+        first = [process.stdout.readline() for _ in range(8)]
+        stored.run_on(LOG[: LOG.index(b"\n") + 1])
+        new = process.stdout.readline()
+        process.send_signal(2)
+        rest, err = process.communicate()
+    assert len({orjson.loads(line)["event.id"] for line in (*first, new)}) == 9
+    assert (rest, err, process.returncode) == (b"", b"", 0)
+
+
+@pytest.mark.parametrize("command", ["search", "tail"])
+def test_help_loads_no_store(command):
+    """Neither DuckDB nor the client of Elasticsearch: a tenth and a fifth of a second."""
+    code = (
+        "import sys; from shipper.cli.main import run_command; "
+        f"run_command(['{command}', '--help']); print([name for name in ('duckdb', 'elasticsearch') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stdout.endswith(b"[]\n")
+
+
+def test_a_search_in_the_folder_loads_no_client(tmp_path):
+    """What a run without Elasticsearch noted spares the look into its pipeline file."""
+    store(tmp_path, record(1))
+    note(tmp_path, "any.yml", "embedded")
+    code = (
+        "import sys; from shipper.cli.main import run_command; "
+        f"run_command(['search', '--count', '--data', {str(tmp_path)!r}]); "
+        "print([name for name in ('shipper.config', 'elasticsearch') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stdout == b"1\n[]\n"
+
+
+def test_a_folder_without_a_note_is_from_an_older_run(tmp_path):
+    """Nothing is known of its sinks."""
+    store(tmp_path, record(1))
+    assert noted_by_run(tmp_path) == (None, ())
+    assert noted_by_run(tmp_path / "none") is None
+    with closing(State(tmp_path / "state.db", readonly=True)) as state:
+        assert state.meta("sinks") == ""
