@@ -63,8 +63,9 @@ def _equal_boolean(tree: Equals) -> Bounds:
 
 
 def _equal_address(tree: Equals) -> Bounds:
-    """All spellings of an address are one, `::ffff:10.0.0.1` is among those of `10.0.0.1`."""
-    return Bounds(matching(tree.field, tree.text), NONE)
+    """All spellings of an IPv6 address are one."""
+    exact = matching(tree.field, tree.text)
+    return Bounds(exact, NONE if ":" in tree.text else exact)
 
 
 def _equal_label(tree: Equals) -> Bounds:
@@ -171,8 +172,11 @@ def _between_times(tree: Between) -> Bounds:
 
 
 def _between_addresses(tree: Between) -> Bounds:
-    low, high = (None if end is None else _address(end) for end in (tree.low, tree.high))
-    return Bounds(interval(tree.field, low, high, tree.with_low, tree.with_high), NONE)
+    """An open end is that of IPv4: Elasticsearch has all addresses in one order."""
+    low = _address(0 if tree.low is None else tree.low)
+    high = _address(2**32 - 1 if tree.high is None else tree.high)
+    exact = interval(tree.field, low, high, tree.with_low, tree.with_high)
+    return Bounds(exact, exact)
 
 
 def _address(end: int | float | str) -> str:

@@ -28,7 +28,7 @@ FIRST_PAGE = 100
 """Documents in the first answer: the first lines come soon, and it tells how large the documents are."""
 PAGE_BYTES = 4 << 20
 """What an answer should hold."""
-LOOKED_AT = 2_000
+LOOKED_AT = 500
 """So many hits of a day are looked at one by one where they are counted; more are left to Elasticsearch, which takes a
 few odd records for something else (see `query.elastic`)."""
 KEEP_ALIVE = "10m"

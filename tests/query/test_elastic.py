@@ -73,7 +73,7 @@ def test_what_the_index_says_for_certain(query, certain):
         "number:5",
         "number:>9007199254740993",
         "level:>5",
-        "source.ip:10.0.0.1",
+        'source.ip:"::1"',
         "message:app-*.py",
         "word",
         "event:*",
@@ -110,6 +110,13 @@ def test_longs_outside_of_64_bits_are_no_error():
     """Elasticsearch refuses such bounds."""
     assert not says(over("line:>99999999999999999999"), "99999999999999999999")
     assert not says(over("line:<99999999999999999999"), "99999999999999999999")
+
+
+def test_an_open_interval_of_addresses_ends_where_ipv4_does():
+    """Elasticsearch has all IPv6 addresses behind it."""
+    assert over("source.ip:>10.0.0.1")["bool"]["should"][0] == {
+        "range": {"source.ip": {"gt": "10.0.0.1", "lte": "255.255.255.255"}}
+    }
 
 
 def test_an_object_is_looked_for_by_what_stands_in_it():

@@ -95,7 +95,7 @@ SHAPES = [
     *({"timestamp": at(61), "message": "status", "status_code": status} for status in (200, "200", "404", "abc", None, [500, 503])),
     *({"timestamp": at(62), "message": "took", "duration_ms": took} for took in (500, 500.5, "1000", "fast", "NaN", None)),
     *({"timestamp": at(63), "message": "line", "line": line} for line in (5, "12", "x", 2**63, [1, 5], -2)),
-    *({"timestamp": at(64), "message": "ip", "source.ip": ip} for ip in ("10.1.2.3", "10.200.0.1", "::1", "0:0:0:0:0:0:0:1", "::ffff:10.1.2.3", "testclient", "300.1.1.1", ["10.1.2.4", "10.9.9.9"])),
+    *({"timestamp": at(64), "message": "ip", "source.ip": ip} for ip in ("10.1.2.3", "10.200.0.1", "::1", "2001:db8::5", "0:0:0:0:0:0:0:1",  "testclient", "300.1.1.1", ["10.1.2.4", "10.9.9.9"])),
     *({"timestamp": at(65), "message": "user", "user_id": user} for user in ("u5", 5, True, ["u5", "u6"], LONG, "", "ünï")),
     *({"timestamp": at(66), "message": "level", "level": level} for level in ("ERROR", "error", 40, ["WARN", "EEK"])),
     {"timestamp": at(67), "message": "debug", "health": {"environment": {"debug": True, "log_level": "INFO"}, "services": {"database": {"status": "connected"}}}},

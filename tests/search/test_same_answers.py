@@ -129,6 +129,14 @@ def test_any_query_finds_what_the_predicate_says(stores, query):
     assert ids(found(stores.elastic, query.replace("\\\n", "x"), **asked)) == ids(expected)
 
 
+def test_what_an_index_cannot_tell_is_filtered(stores):
+    """Elasticsearch takes an IPv4 address in IPv6 notation for the IPv4 address; in a small answer nobody sees it."""
+    for query in ("source.ip:127.0.0.1", 'source.ip:"127.0.0.0/8"', "source.ip:127.0.0.1 message:completed"):
+        expected = ids(found(stores.embedded, query))
+        assert ids(found(stores.elastic, query)) == expected
+        assert counted(stores.elastic, query) == len(expected)
+
+
 def test_deep_and_long_queries_are_answered(stores):
     """More levels than Elasticsearch takes, and as many terms as a query may have."""
     deep = "refused"
