@@ -150,7 +150,8 @@ def follow(followers: Sequence[Follower], shown: Iterable[bytes], clock: Clock) 
     A store that can't be read is named once, and asked again until it can. What was `shown`, and what another store
     showed before, is left out.
     """
-    recent = dict.fromkeys(shown)
+    first = frozenset(shown)
+    recent: dict[bytes, None] = {}
     away: set[int] = set()
     while True:
         seen = 0
@@ -166,7 +167,9 @@ def follow(followers: Sequence[Follower], shown: Iterable[bytes], clock: Clock) 
                 _say("goes on")
                 away.discard(place)
             seen += news.seen
-            docs = [doc for doc in news.docs if doc not in recent]
+            # What was stored before the last that was shown is older than the first look.
+            behind = max((place for place, doc in enumerate(news.docs) if doc in first), default=-1) + 1
+            docs = [doc for doc in news.docs[behind:] if doc not in recent]
             if len(followers) > 1:
                 recent |= dict.fromkeys(docs)
                 recent = dict.fromkeys(list(recent)[-REMEMBERED:])

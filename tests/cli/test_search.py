@@ -12,9 +12,11 @@ import pytest
 from shipper.cli.main import run_command
 from shipper.cli.search import FIRST, follow
 from shipper.clock import ManualClock
+from shipper.errors import ShipperError
 from shipper.query.parse import parse
 from shipper.search.embedded import EmbeddedStore
 from shipper.search.show import COLUMNS
+from shipper.search.store import News
 from shipper.store.read import Reader
 from tests.search.stored import record, store
 
@@ -205,6 +207,49 @@ def test_follow_waits_only_when_there_is_nothing(tmp_path):
     assert next(new) == []
     assert clock.now() == 0.5
     reader.close()
+
+
+def test_follow_leaves_out_what_came_before_the_last_that_was_shown(tmp_path):
+    """Records may be stored between the moment from which on is followed and the first look."""
+    store(tmp_path, record(0))
+    embedded = EmbeddedStore(Reader(tmp_path))
+    follower = embedded.follow(parse("*"))
+    store(tmp_path, *(record(number) for number in range(1, 6)))
+    new = follow([follower], [record(3), record(4)], ManualClock(0))
+    assert next(new) == [record(5)]
+    embedded.close()
+
+
+def test_follow_shows_a_record_of_two_stores_once(tmp_path):
+    """Both hold it, one of them sooner."""
+    store(tmp_path, record(0))
+    embedded = EmbeddedStore(Reader(tmp_path))
+    new = follow([embedded.follow(parse("*")), embedded.follow(parse("*"))], [], ManualClock(0))
+    store(tmp_path, record(1))
+    assert [next(new), next(new)] == [[record(1)], []]
+    embedded.close()
+
+
+class Away:
+    """A follower whose store can't be read twice, and then has a record."""
+
+    def __init__(self):
+        self.answers = [ShipperError("away"), ShipperError("away"), News(1, [b"{}"])]
+
+    def new(self):
+        answer = self.answers.pop(0)
+        if isinstance(answer, ShipperError):
+            raise answer
+        return answer
+
+
+def test_follow_names_a_store_that_is_away_once(monkeypatch):
+    """And goes on with it when it is back."""
+    said = []
+    monkeypatch.setattr("shipper.cli.search._say", said.append)
+    clock = ManualClock(0)
+    assert next(follow([Away()], [], clock)) == [b"{}"]
+    assert (said, clock.now()) == (["waiting, no new records for now: away", "goes on"], 1.0)
 
 
 def test_help_shows_the_syntax(shipper):
