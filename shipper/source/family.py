@@ -16,7 +16,7 @@ from shipper.source.batching import Builder
 from shipper.source.cursor import Seen, base_name, in_old_order
 from shipper.source.file import Tracked
 from shipper.source.handles import Handles
-from shipper.source.listing import Folders, Listing
+from shipper.source.listing import Folders, Listing, Moved, still_there
 
 LATE_LOOK_S = 10.0
 """How often rotated files that were read to their end are looked at: a writer may not have let go of one."""
@@ -103,10 +103,11 @@ class Family:
             self.stale = True
             return []
         left = [tracked for tracked in self.files if not tracked.away]
-        matched = [self._match(seen, left) for seen in listing.seen]
-        matched = self._copies(listing, matched, left)
-        # A file of which nothing was read has no bytes to know it by: its inode may be a copy's by now.
-        matched = [t or self._match(s, left, empty=True) for s, t in zip(listing.seen, matched, strict=True)]
+        try:
+            matched = self._matched(listing, left)
+        except Moved:
+            self.stale = True
+            return []
         new = [] if self.frozen else [self._first_sight(s) for s, t in zip(listing.seen, matched, strict=True) if not t]
         fresh = {tracked.path: tracked for tracked in new}
         found = [t or fresh.get(s.path) for s, t in zip(listing.seen, matched, strict=True)]
@@ -148,6 +149,13 @@ class Family:
             if not tracked.away and tracked.path != self.base and base_name(tracked.path) != self.base
         ]
 
+    def _matched(self, listing: Listing, left: list[Tracked]) -> list[Tracked | None]:
+        """The known file of each that was seen, taken out of `left`. Raises `Moved`, `OSError`."""
+        matched = [self._match(seen, left) for seen in listing.seen]
+        matched = self._copies(listing, matched, left)
+        # A file of which nothing was read has no bytes to know it by: its inode may be a copy's by now.
+        return [t or self._match(s, left, empty=True) for s, t in zip(listing.seen, matched, strict=True)]
+
     def _match(self, seen: Seen, left: list[Tracked], *, empty: bool = False) -> Tracked | None:
         for tracked in left:
             known = tracked.handle is not None or tracked.read_at > 0
@@ -169,6 +177,8 @@ class Family:
         except PermissionError:
             # Reading will say so; until it is allowed nothing can be compared.
             return True
+        if not same:
+            still_there(seen)
         if same and tracked.unread:
             self.handles.used(tracked)
         else:
@@ -183,6 +193,8 @@ class Family:
         for place, seen in enumerate(listing.seen):
             if result[place] is None and seen.path != self.base:
                 copied = next((tracked for tracked in cut if tracked.move_to(seen)), None)
+                if copied is None and cut:
+                    still_there(seen)
                 if copied is not None:
                     self.handles.used(copied)
                     cut.remove(copied)

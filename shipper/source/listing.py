@@ -16,6 +16,10 @@ NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 Stamp = tuple[int, int, int]
 
 
+class Moved(Exception):
+    """A rotation passed between a look and what it was for: nothing can be told of it, look again."""
+
+
 class Listing(NamedTuple):
     """Oldest first."""
 
@@ -105,6 +109,13 @@ def look_at(path: str) -> Seen | None:
     if not stat.S_ISREG(found.st_mode):
         return None
     return Seen(path, found.st_dev, found.st_ino, found.st_size, found.st_mtime)
+
+
+def still_there(seen: Seen) -> None:
+    """Returns when what was seen at a path stands there now. Raises `Moved` when it does not, `OSError`."""
+    found = look_at(seen.path)
+    if found is None or found.node != seen.node:
+        raise Moved(seen.path)
 
 
 def _nodes(listing: Listing) -> list[tuple[str, int, int]]:

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import sqlite3
+import time
 
 import pytest
 
@@ -74,6 +75,36 @@ def test_a_rotation_between_listing_and_looking_hides_no_file(data, log, monkeyp
     follower.look()
     assert [line for _, line in follower.rows] == [b"1", b"2", b"3", b"3"]
     assert follower.context.metrics.lost_bytes == 0
+
+
+@pytest.mark.parametrize("moves", [1, 2, 9])
+@pytest.mark.parametrize("grown", [b"", b"3\n"], ids=["as it was", "grown"])
+def test_a_rotation_between_looking_and_comparing_hides_no_file(data, log, monkeypatch, moves, grown):
+    """What stood at a name when it was looked at stands at the next one when it is opened there."""
+    for line in (b"0\n", b"1\n"):
+        append(log, line)
+        rotate(log, keep=20)
+    append(log, b"2\n")
+    follower = Follower(data, log)
+    follower.look()
+    real, left = listing.Folders.family, [True] * moves
+
+    def family(*arguments):
+        found = real(*arguments)
+        if left:
+            left.pop()
+            rotate(log, keep=20)
+            append(log, b"new\n")
+        return found
+
+    append(log, grown)
+    rotate(log, keep=20)
+    monkeypatch.setattr(listing.Folders, "family", family)
+    for _ in range(moves + 2):
+        follower.look()
+    expected = [b"0", b"1", b"2", *grown.split(), *[b"new"] * moves]
+    assert [line for _, line in follower.rows] == expected
+    assert (follower.context.metrics.lost_bytes, lost(data)) == (0, 0)
 
 
 class _Entries(list):
@@ -413,9 +444,11 @@ def test_a_hole_is_no_part_of_a_stitched_line(data, log):
 def test_other_bytes_of_the_same_size_at_the_same_time_are_seen(data, log):
     """File systems count time in ticks of some milliseconds."""
     append(log, b"1\n")
+    # So young that it may be the tick of another write, however long the look takes.
+    when = time.time_ns() + 60_000_000_000
+    os.utime(log, ns=(when, when))
     follower = Follower(data, log)
     follower.look()
-    when = log.stat().st_mtime_ns
     log.write_bytes(b"2\n")
     os.utime(log, ns=(when, when))
     assert follower.look() == [b"2"]
