@@ -69,7 +69,7 @@ class Server:
 
     def forget(self, name: str) -> None:
         """Removes all that a pipeline of this name has made."""
-        indices = ",".join(self.ask("GET", f"/{name}-2*,alerts-{name}-2*?filter_path=*.aliases"))
+        indices = ",".join(self.ask("GET", f"/{name}-20*,alerts-{name}-20*?filter_path=*.aliases"))
         if indices:
             self.ask("DELETE", f"/{indices}")
         for template in (name, f"alerts-{name}"):
@@ -117,7 +117,7 @@ def watch(server: Server, count: int, until: float) -> list[float]:
     while len(delays) < count and time.time() < until:
         time.sleep(LOOK_EVERY_SECONDS)
         wanted = {**query, "query": {"range": {"number": {"gte": len(delays)}}}}
-        found = server.ask("POST", "/xionimus-2*/_search?ignore_unavailable=true", wanted)
+        found = server.ask("POST", "/xionimus-20*/_search?ignore_unavailable=true", wanted)
         now = time.time()
         for place, hit in enumerate(found.get("hits", {}).get("hits", []), len(delays)):
             if hit["_source"]["number"] != place:
@@ -152,7 +152,7 @@ def percentile(values: list[float], share: float) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", default="", help="a real Elasticsearch; its indices xionimus-2* are removed")
+    parser.add_argument("--url", default="", help="a real Elasticsearch; its indices xionimus-20* are removed")
     parser.add_argument("--null", default="", help="an endpoint that stores nothing")
     parser.add_argument("--count", type=int, default=1_000_000, help="records into the null endpoint")
     parser.add_argument("--stored", type=int, default=200_000, help="records into the real server")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from shipper.clock import parse_duration, parse_when
 from shipper.decode.stage import Config as DecodeConfig
@@ -59,6 +59,23 @@ class Pipeline(BaseModel):
     detect: DetectConfig = Field(default_factory=DetectConfig)
     sinks: list[dict[str, Any]] = Field(min_length=1, description="Where records go.")
     notify: list[dict[str, Any]] = Field(default=[], description="Who is told of alerts.")
+
+    @field_validator("name")
+    @classmethod
+    def _is_no_name_of_an_index(cls, name: str) -> str:
+        """Indices are found by `NAME-20*`, alerts by `alerts-NAME-20*`: those of one pipeline are no other's."""
+        for taken in ("alerts-", "restored-"):
+            if name.startswith(taken):
+                raise ValueError(f"indices of other pipelines begin with `{taken}`; write for example `{_moved(name)}`")
+        if "-20" in name:
+            raise ValueError("behind a hyphen `20` begins the date of an index; put a letter before it: `app-y2026`")
+        return name
+
+
+def _moved(name: str) -> str:
+    """`alerts-shop` → `shop-alerts`."""
+    first, _, rest = name.partition("-")
+    return f"{rest}-{first}" if rest else first
 
 
 @dataclass(slots=True)
@@ -181,7 +198,8 @@ def _explain(item: Any, model: type[BaseModel]) -> str:
         return f"unknown key `{name}`{nearest(str(item['loc'][-1]), fields)}"
     if item["type"] == "missing":
         return f"`{name}` is missing; add it"
-    return f"`{name}`: {item['msg'][0].lower()}{item['msg'][1:]}"
+    what = item["msg"].removeprefix("Value error, ")
+    return f"`{name}`: {what[0].lower()}{what[1:]}"
 
 
 def _fields_at(model: type[BaseModel], loc: Loc) -> Iterator[str]:

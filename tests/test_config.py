@@ -136,6 +136,26 @@ def test_names_what_is_no_pipeline(write, text, expected):
     assert any(line.startswith(expected) for line in mistakes(write(text))), mistakes(write(text))
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("app-2", []),
+        ("app2026", []),
+        ("alerting", []),
+        ("alerts", []),
+        ("alerts-shop", ["1: `name`: indices of other pipelines begin with `alerts-`; write for example"]),
+        ("restored-shop", ["1: `name`: indices of other pipelines begin with `restored-`; write"]),
+        ("app-20", ["1: `name`: behind a hyphen `20` begins the date of an index; put a letter before"]),
+        ("app-2026-11", ["1: `name`: behind a hyphen `20` begins the date of an index"]),
+        ("App", ["1: `name`: string should match pattern"]),
+    ],
+)
+def test_a_name_is_not_taken_for_an_index_of_another_pipeline(write, name, expected):
+    """Its indices begin with it, and those of a pipeline `app` are found by `app-20*`."""
+    found = mistakes(write(f"name: {name}\n" + GOOD))
+    assert [line[: len(start)] for line, start in zip(found, expected, strict=True)] == expected
+
+
 def test_a_pipeline_that_is_not_there_is_wrong_usage():
     """With the path."""
     with pytest.raises(UsageError, match=r"nowhere\.yml: cannot be read"):

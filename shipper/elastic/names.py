@@ -14,8 +14,8 @@ def index_of(name: str, stream: str, time: str) -> str:
 
 
 def pattern_of(name: str, stream: str) -> str:
-    """Every index of a stream and of no other pipeline: a date begins with a 2, no name after `xionimus-` does."""
-    return f"alerts-{name}-2*" if stream == ALERTS else f"{name}-2*"
+    """Every index of a stream and of no other pipeline: a year begins with 20, and no part of a name does."""
+    return f"alerts-{name}-20*" if stream == ALERTS else f"{name}-20*"
 
 
 def day_of(name: str, index: str) -> str:

@@ -80,8 +80,8 @@ def test_twenty_rotations_while_the_server_is_away(tmp_path: Path, own_elasticse
     log.write(LINES // 2)
 
     def stored() -> int:
-        server.request("POST", f"/{name}-2*/_refresh")
-        return int(server.request("GET", f"/{name}-2*/_count")["count"])
+        server.request("POST", f"/{name}-20*/_refresh")
+        return int(server.request("GET", f"/{name}-20*/_count")["count"])
 
     run = shipper.start()
     try:
@@ -107,7 +107,7 @@ def test_twenty_rotations_while_the_server_is_away(tmp_path: Path, own_elasticse
         run.kill()
 
     assert (first.code, log.rotations) == (0, 20)
-    assert sorted(record["n"] for record in server.documents(f"{name}-2*")) == list(range(log.count))
+    assert sorted(record["n"] for record in server.documents(f"{name}-20*")) == list(range(log.count))
     assert (status["spool"]["spooled"]["rows"] > 0, "its records are spooled" in status["holding"]) == (True, True)
     assert spool_files(shipper) == []
     said = [orjson.loads(each)["message"] for each in last.err.splitlines()]
@@ -131,8 +131,8 @@ def test_a_blocked_day_waits_apart_and_all_others_go_on(
             file.write(b"".join(line(timestamp=days[n % 2].isoformat(), n=n) for n in range(first, first + count)))
 
     def numbers() -> list[int]:
-        elasticsearch.request("POST", f"/{name}-2*/_refresh")
-        return sorted(record["n"] for record in elasticsearch.documents(f"{name}-2*"))
+        elasticsearch.request("POST", f"/{name}-20*/_refresh")
+        return sorted(record["n"] for record in elasticsearch.documents(f"{name}-20*"))
 
     write(0, 10)
     shipper.once()

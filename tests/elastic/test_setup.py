@@ -210,7 +210,7 @@ def test_a_day_that_is_not_ours_is_left_alone(elastic, elasticsearch, name):
 
 
 def test_another_pipeline_with_a_longer_name_is_another(elastic, elasticsearch, name):
-    """`app-2` has days of its own, which `app-2*` finds too."""
+    """`app-2` has days of its own."""
     set_up(elastic, name)
     elasticsearch.request("PUT", f"/{name}-2-2026.11.23")
     assert plan(elastic, name, TODAY).warnings == []

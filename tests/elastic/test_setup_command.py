@@ -118,7 +118,7 @@ def test_a_day_that_cannot_be_changed_is_a_warning(shipper, elasticsearch, name)
 @on_one_line
 def test_a_foreign_template_is_an_error(shipper, elasticsearch, name):
     """Nothing is made beside it."""
-    elasticsearch.request("PUT", f"/_index_template/alerts-{name}", {"index_patterns": [f"alerts-{name}-2*"]})
+    elasticsearch.request("PUT", f"/_index_template/alerts-{name}", {"index_patterns": [f"alerts-{name}-20*"]})
     assert shipper(name=name, url=elasticsearch.url) == (
         1,
         [],

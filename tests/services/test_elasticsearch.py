@@ -43,7 +43,7 @@ def test_forgets_what_a_test_made(elasticsearch: Elasticsearch) -> None:
     """Indices, aliases and templates under its name, and nothing beside."""
     for index in ("tforgetful-a", "alerts-tforgetful-b", "tother-a"):
         elasticsearch.request("PUT", f"/{index}/_doc/1", {"n": 1})
-    elasticsearch.request("PUT", "/_index_template/tforgetful", {"index_patterns": ["tforgetful-2*"]})
+    elasticsearch.request("PUT", "/_index_template/tforgetful", {"index_patterns": ["tforgetful-20*"]})
     elasticsearch.forget("tforgetful")
     left = [index["index"] for index in elasticsearch.request("GET", "/_cat/indices/*t*?format=json")]
     templates = elasticsearch.request("GET", "/_index_template/tforgetful*", allow=[404])["index_templates"]
