@@ -22,7 +22,8 @@ class Pace:
 
     def was_too_large(self, size: int) -> None:
         """413 for so many bytes: never again as many."""
-        self.bytes = self._most_bytes = max(1, min(size, self._most_bytes) // 2)
+        self._most_bytes = max(1, min(self._most_bytes, size // 2))
+        self.bytes = min(self.bytes, self._most_bytes)
 
     def went_well(self) -> None:
         """A while of this, and it is a little more."""

@@ -57,6 +57,15 @@ def test_what_was_too_large_is_not_tried_again():
     assert pace.bytes == 3 * MIB // 2
 
 
+def test_rows_that_are_too_large_alone_say_nothing_of_smaller_ones():
+    """However many of them there are: what they are more than is known after the first."""
+    pace = Pace(4 * MIB, 1)
+    for _ in range(20):
+        pace.was_too_large(3 * MIB)
+
+    assert pace.bytes == 3 * MIB // 2
+
+
 @given(st.integers(0, 10_000), st.floats(0, 1))
 def test_waits_grow_and_have_an_end(failures, chance):
     """Half of the longest at least, so that many shippers do not come back together."""
