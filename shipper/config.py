@@ -22,6 +22,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 CONDITIONS = {"when_set": True, "unless_set": False}
 
+_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 _VARIABLE = re.compile(r"\$(\$)?\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 
@@ -141,18 +142,31 @@ def _construct(document: Document, node: yaml.Node | None, loc: Loc, env: Mappin
     if isinstance(node, yaml.MappingNode):
         return _mapping(document, node, loc, env)
     if isinstance(node, yaml.SequenceNode):
-        active = [item for item in node.value if _is_active(item, env)]
+        active = [item for item in node.value if _is_active(document, item, env)]
         return [_construct(document, item, (*loc, place), env) for place, item in enumerate(active)]
     value = yaml.SafeLoader("").construct_object(node)
     return _fill_in(document, value, loc, env) if isinstance(value, str) else value
 
 
-def _is_active(node: yaml.Node, env: Mapping[str, str]) -> bool:
-    """Whether a component's `when_set: ENV` and `unless_set: ENV` hold: the only conditionals in a pipeline file."""
+def _is_active(document: Document, node: yaml.Node, env: Mapping[str, str]) -> bool:
+    """Whether a component's `when_set: ENV` (one of several at least) and `unless_set: ENV` (none of several) hold: the
+    only conditionals in a pipeline file."""
     if not isinstance(node, yaml.MappingNode):
         return True
-    conditions = {key.value: str(value.value) for key, value in node.value if key.value in CONDITIONS}
-    return all(bool(env.get(name)) is CONDITIONS[key] for key, name in conditions.items())
+    conditions = [(key, _names_in(value)) for key, value in node.value if key.value in CONDITIONS]
+    for key, names in conditions:
+        if not names:
+            what = f"`{key.value}` wants environment variables: one name, or several as in [ONE, OTHER]"
+            document.mistakes.append(Mistake(document.path, key.start_mark.line + 1, what))
+    return all(any(map(env.get, names)) is CONDITIONS[key.value] for key, names in conditions)
+
+
+def _names_in(node: yaml.Node) -> list[str]:
+    """Names of variables in a text, between blanks and commas, or in a list; none when there is anything else."""
+    parts = node.value if isinstance(node, yaml.SequenceNode) else [node]
+    texts = [part.value if isinstance(part, yaml.ScalarNode) else "" for part in parts]
+    names = [name for text in texts for name in text.replace(",", " ").split() or [""]]
+    return names if all(map(_NAME.fullmatch, names)) else []
 
 
 def _mapping(document: Document, node: yaml.MappingNode, loc: Loc, env: Mapping[str, str]) -> dict[str, Any]:

@@ -59,6 +59,23 @@ def test_a_component_is_there_when_its_condition_holds(write):
     assert kinds == [1, 2, 1]
 
 
+@pytest.mark.parametrize("names", ["[A, B]", "A B", "A,B", "A, B", '"A"', "\n      - A\n      - B"])
+@pytest.mark.parametrize("env", [{}, {"A": "1"}, {"B": "1"}, {"A": "1", "B": "1"}, {"A": "", "B": ""}])
+def test_a_condition_may_name_several_variables(write, names, env):
+    """`when_set`: one of them is set at least; `unless_set`: none of them is."""
+    path = write(GOOD + f"  - type: console\n    when_set: {names}\n  - type: memory\n    unless_set: {names}\n")
+    any_set = bool(env.get("A") or (env.get("B") and "B" in names))
+    kinds = [part.module.__name__.rpartition(".")[2] for part in build.plan(path, env).parts["sinks"]]
+    assert kinds == ["null", "console" if any_set else "memory"]
+
+
+@pytest.mark.parametrize("names", ["", "''", "[]", "{A: B}", "[A, [B]]", "[A, '']", "$A", "A;B", "A=1"])
+def test_a_condition_without_names_is_a_mistake(write, names):
+    """And does not leave the component out without a word."""
+    found = mistakes(write(GOOD + f"  - type: console\n    when_set: {names}\n"))
+    assert found == ["7: `when_set` wants environment variables: one name, or several as in [ONE, OTHER]"]
+
+
 def test_names_every_mistake_at_once_with_its_line(write):
     """Wrong key, wrong type of component, missing key, missing variable, wrong value."""
     path = write(

@@ -68,8 +68,9 @@ def test_the_readme_names_every_command(name):
 
 def test_the_readme_names_every_variable_of_the_pipeline():
     """And none that there is not."""
-    used = set(re.findall(r"\$\{(SHIPPER_\w+)", (shipped() / "xionimus.yml").read_text("utf-8")))
-    named = set(re.findall(r"^\| `(SHIPPER_\w+)`", README, re.MULTILINE))
+    used = set(re.findall(r"\$\{((?:SHIPPER|ELASTICSEARCH)_\w+)", (shipped() / "xionimus.yml").read_text("utf-8")))
+    rows = re.findall(r"^\| (`(?:SHIPPER|ELASTICSEARCH)_[^|]*)\|", README, re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert named == used | {"SHIPPER_DATA", "SHIPPER_REDACTION_KEY"}
 
 

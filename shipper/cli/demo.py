@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from shipper import log
-from shipper.build import plan
+from shipper.build import Plan, plan
 from shipper.cli.narrate import Narrator
 from shipper.clock import parse_duration
 from shipper.config import shipped
@@ -31,8 +31,8 @@ Follow = Callable[[Path, Path, Callable[[Batch], None], Event], None]
 """`follow(data, logs, on_commit, stop)`: stores what is written to the folder `logs` in the data folder, hands every
 batch to `on_commit` once it is committed, and returns when `stop` is set and all that was written is committed."""
 
-ELSEWHERE = ("ELASTICSEARCH_URL", "SHIPPER_NOTIFY", "SHIPPER_S3")
-"""Where a pipeline sends real records and alerts: no place for simulated ones."""
+ELSEWHERE = ("ELASTICSEARCH_", "SHIPPER_NOTIFY", "SHIPPER_S3")
+"""Variables that begin so tell where a pipeline sends real records and alerts: no place for simulated ones."""
 
 STYLES = {
     "count": "dim",
@@ -87,8 +87,7 @@ def demo(duration: str | None, port: int) -> None:
 
 def follow(data: Path, logs: Path, on_commit: Callable[[Batch], None], stop: Event) -> None:
     """The shipped pipeline over the demo's logs, on the embedded store, whatever the environment says otherwise."""
-    env = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
-    chosen = plan(shipped() / "xionimus.yml", {**env, "SHIPPER_LOGS": f"{glob.escape(str(logs))}/backend.*.log"})
+    chosen = plan_for(logs, os.environ)
 
     def stop_when_told(runner: Runner) -> None:
         Thread(target=pass_on, args=(stop, runner), name="stop", daemon=True).start()
@@ -96,6 +95,12 @@ def follow(data: Path, logs: Path, on_commit: Callable[[Batch], None], stop: Eve
     run_pipeline(chosen, data, committed=on_commit, started=stop_when_told)
     # What the backend wrote between the last look and its end.
     run_pipeline(chosen, data, once=True, committed=on_commit)
+
+
+def plan_for(logs: Path, env: Mapping[str, str]) -> Plan:
+    """The shipped pipeline over a folder of logs, and nothing of it goes elsewhere."""
+    kept = {name: value for name, value in env.items() if not name.startswith(ELSEWHERE)}
+    return plan(shipped() / "xionimus.yml", {**kept, "SHIPPER_LOGS": f"{glob.escape(str(logs))}/backend.*.log"})
 
 
 def pass_on(stop: Event, runner: Runner) -> None:

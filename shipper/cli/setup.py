@@ -58,7 +58,8 @@ def connection_of(path: Path, chosen: build.Plan) -> Connection:
         if isinstance(part.config, Connection):
             return part.config
     raise UsageError(
-        f"{path}: no sink of type elasticsearch is on; set ELASTICSEARCH_URL, for example http://localhost:9200"
+        f"{path}: no sink of type elasticsearch is on; set ELASTICSEARCH_URL, for example http://localhost:9200, "
+        "or ELASTICSEARCH_CLOUD_ID"
     )
 
 

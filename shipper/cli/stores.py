@@ -15,7 +15,8 @@ from shipper.state import State
 from shipper.store.read import Reader
 
 ELASTICSEARCH = "elasticsearch"
-_URL = "ELASTICSEARCH_URL"
+ADDRESSES = ("ELASTICSEARCH_URL", "ELASTICSEARCH_CLOUD_ID")
+"""Variables that the shipped pipeline takes the address of Elasticsearch from."""
 
 
 class Noted(NamedTuple):
@@ -58,7 +59,12 @@ def noted_by_run(data: Path) -> Noted | None:
 
 
 def _in_elasticsearch(data: Path, noted: Noted | None) -> tuple[list[Store], str]:
-    if noted is not None and noted.sinks and ELASTICSEARCH not in noted.sinks and not os.environ.get(_URL):
+    if (
+        noted is not None
+        and noted.sinks
+        and ELASTICSEARCH not in noted.sinks
+        and not any(map(os.environ.get, ADDRESSES))
+    ):
         # To ask the pipeline file as well would take a sixth of a second.
         return [], ""
     config = import_module("shipper.config")
@@ -69,7 +75,8 @@ def _in_elasticsearch(data: Path, noted: Noted | None) -> tuple[list[Store], str
         elastic = import_module("shipper.elastic.connect").Elastic(settings)
         return [import_module("shipper.search.elastic").ElasticStore(elastic, name)], ""
     if noted is not None and ELASTICSEARCH in noted.sinks:
-        return [], f"records of {data} are in Elasticsearch, which {path} does not name now; set {_URL} as in its run"
+        told = f"records of {data} are in Elasticsearch, which {path} does not name now"
+        return [], f"{told}; set {' or '.join(ADDRESSES)} as in its run"
     return [], ""
 
 

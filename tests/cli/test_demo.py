@@ -16,7 +16,8 @@ import orjson
 import pytest
 from rich.console import Console
 
-from shipper.cli.demo import run_demo
+from shipper.cli.demo import plan_for, run_demo
+from shipper.config import shipped
 from shipper.errors import LockHeld, ShipperError, UsageError
 from shipper.example import simulation
 from shipper.example.client import Client
@@ -77,6 +78,15 @@ def printed(data: Path) -> str:
         shown += process.stdout.read()
         assert (process.wait(), process.stderr.read()) == (0, "")
     return shown
+
+
+def test_nothing_of_it_goes_elsewhere():
+    """Whatever the environment names; only what says how a record is made still counts."""
+    named = set(re.findall(r"\$\{((?:SHIPPER|ELASTICSEARCH)_\w+)", (shipped() / "xionimus.yml").read_text("utf-8")))
+    chosen = plan_for(Path("/logs"), dict.fromkeys(named - {"SHIPPER_TIMEZONE"}, "named"))
+    kinds = [part.module.__name__ for section in chosen.parts.values() for part in section]
+    assert kinds == ["shipper.source.tail", "shipper.sink.embedded"]
+    assert (chosen.pipeline.sources[0]["paths"], chosen.enrich.service) == (["/logs/backend.*.log"], "named")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,5 +1,6 @@
 """Where `shipper search`, `tail` and `alerts` look: in the data folder, in Elasticsearch, or in both."""
 
+import base64
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import orjson
 import pytest
 import yaml
 
-from shipper.cli.stores import noted_by_run, stores
+from shipper.cli.stores import ADDRESSES, noted_by_run, stores
 from shipper.errors import UsageError
 from shipper.state import State
 from tests.search.both import COMMAND, both
@@ -33,7 +34,8 @@ def shipper(*arguments, env):
 def environment(monkeypatch, tmp_path):
     """No pipeline file in the current folder, no address in the environment."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ELASTICSEARCH_URL", raising=False)
+    for variable in ADDRESSES:
+        monkeypatch.delenv(variable, raising=False)
 
 
 @pytest.fixture
@@ -67,6 +69,15 @@ def test_elasticsearch_alone(tmp_path, monkeypatch):
     """Nothing was stored here, on a colleague's machine."""
     monkeypatch.setenv("ELASTICSEARCH_URL", AWAY)
     assert kinds(tmp_path / "none") == (["ElasticStore"], "")
+
+
+def test_a_cloud_id_is_an_address_too(tmp_path, monkeypatch):
+    """Also beside a folder whose last run wrote to nothing else."""
+    store(tmp_path, record(1))
+    note(tmp_path, "any.yml", "embedded")
+    cloud_id = "name:" + base64.b64encode(b"cloud.invalid$deployment$kibana").decode()
+    monkeypatch.setenv("ELASTICSEARCH_CLOUD_ID", cloud_id)
+    assert kinds(tmp_path) == (["EmbeddedStore", "ElasticStore"], "")
 
 
 def test_both(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """`shipper setup` as it is typed: what it prints, what it refuses, and that a look changes nothing."""
 
+import base64
 import os
 
 import pytest
@@ -137,8 +138,22 @@ def test_without_a_sink_of_elasticsearch_it_says_what_to_set(shipper):
         [],
         [
             f"shipper: {shipper.path}: no sink of type elasticsearch is on; "
-            "set ELASTICSEARCH_URL, for example http://localhost:9200"
+            "set ELASTICSEARCH_URL, for example http://localhost:9200, or ELASTICSEARCH_CLOUD_ID"
         ],
+    )
+
+
+def test_a_cloud_id_alone_is_an_address(tmp_path, monkeypatch, capsys):
+    """With a proxy in between, and its password in no line."""
+    cloud_id = "name:" + base64.b64encode(b"cloud.invalid$deployment$kibana").decode()
+    monkeypatch.setenv("ELASTICSEARCH_CLOUD_ID", cloud_id)
+    monkeypatch.setenv("ELASTICSEARCH_PROXY", "http://us:" + "pass-word@127.0.0.1:9")
+    code = run_command(["setup"])
+    (said,) = capsys.readouterr().err.splitlines()
+    assert (code, said.startswith("shipper: https://deployment.cloud.invalid:443: "), "pass-word" in said) == (
+        1,
+        True,
+        False,
     )
 
 
