@@ -18,6 +18,8 @@ from shipper.clock import SystemClock
 
 LONGEST_REASON = 500
 """Characters of the server's own words that are shown."""
+LONGEST_AFTER_S = 300.0
+"""A server that wants us away for longer is asked again all the same."""
 STRUCK = "***"
 
 RIGHTS = "give this user or API key the rights that `shipper setup --dry-run` prints"
@@ -105,12 +107,14 @@ def _parsed(body: Any) -> Any:
 def _after(headers: Mapping[str, str]) -> float:
     """Seconds of a `Retry-After`, 0 without one that can be understood."""
     text = str(headers.get("retry-after") or "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:6])
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - SystemClock().now()) if text else 0.0
+        if text.isascii() and text.isdigit():
+            wanted = float(text)
+        else:
+            wanted = parsedate_to_datetime(text).timestamp() - SystemClock().now() if text else 0.0
     except (ValueError, OverflowError):
         return 0.0
+    return min(max(0.0, wanted), LONGEST_AFTER_S)
 
 
 def of_silence(where: str, error: BaseException, timeout_s: float, proxy: str = "") -> ElasticError:

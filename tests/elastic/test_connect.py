@@ -219,6 +219,13 @@ def test_the_server_says_how_long_to_wait():
         assert [failure(server.url).after for _ in answers] == [7.0, 0.0, 0.0]
 
 
+@pytest.mark.parametrize("text", ["86400", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_nobody_makes_us_wait_for_hours(text):
+    """It may be there sooner than it thought; and no clock can wait for eight thousand years."""
+    with serving(error(503)._replace(headers={**PRODUCT, "retry-after": text})) as server:
+        assert failure(server.url).after == 300.0
+
+
 def test_nobody_there_is_refused():
     """No person is needed for a server that starts."""
     port = free_port()
