@@ -6,6 +6,7 @@ Rows whose index alone takes nothing are parked, and given again on their own wh
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from shipper import log
@@ -71,9 +72,7 @@ class Spool:
             self._went_away(error)
             return self._take_over(batch)
         self.away = None
-        if left and not self._at_risk():
-            raise Retry(f"draining the spool: {left} segments left", after=0.0)
-        return self._keep(batch) if left else refused
+        return self._keep_behind(left, batch) if left else refused
 
     def tend(self) -> bool:
         """Gives the sink something of what waits; True when there is more to give at once."""
@@ -121,6 +120,14 @@ class Spool:
             what = "log files would be rotated away while the sink is away, spooling"
             log.say("warning", what, sink=self.name, reason=str(self.away))
         return refused
+
+    def _keep_behind(self, left: int, batch: Batch) -> list[Refused]:
+        """While it is drained, of which so many segments are left. Raises `Retry`."""
+        if self._at_risk():
+            # Full: there is room after the next segments.
+            with suppress(Retry):
+                return self._keep(batch)
+        raise Retry(f"draining the spool: {left} segments left", after=0.0)
 
     # ── it takes rows ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -234,6 +234,22 @@ def test_while_it_is_drained_it_takes_what_would_be_rotated_away(place, monkeypa
     assert (place.numbers(), place.files()) == (list(range(8)), [])
 
 
+def test_a_full_spool_is_drained_without_waiting(tmp_path, monkeypatch):
+    """Each segment that goes makes room; what is to be kept behind them waits for no more than that."""
+    place = Place(tmp_path, max_bytes=300)
+    many_segments(place, monkeypatch, 3)
+    place.risk = True
+    batch, waits = rows(3, 4, 5), []
+    for _ in range(2):
+        with pytest.raises(Retry) as held:
+            place.spool.write(batch)
+        waits.append(held.value.after)
+    place.write(batch)
+    assert (waits, place.numbers()) == ([0.0, 0.0], [0, 1, 2, 3, 4, 5])
+    place.spool.close()
+    place.state.close()
+
+
 def test_it_is_drained_when_nothing_comes(place, monkeypatch):
     """A quiet log must not leave rows waiting."""
     many_segments(place, monkeypatch, 3)
