@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 
 from shipper.clock import Clock, iso
-from shipper.errors import StateMismatch
+from shipper.errors import Retry, StateMismatch
 from shipper.model import Batch, Origin, Span, StateChange
 from shipper.state import State
 from shipper.store.layout import PARKED, SPOOLED, Segment, listed, period
@@ -81,7 +81,7 @@ class Waiting:
     def load(self, segment: Segment) -> Batch:
         """The rows as they were on their way into the sink; the same object until the segment grows or is settled.
 
-        Raises `StateMismatch` when bytes are missing.
+        Raises `StateMismatch` when bytes are missing, `Retry` when they can't be read now.
         """
         if self._loaded is None or self._loaded[0] != segment:
             self._loaded = segment, as_batch(segment, _content(segment, segment.path(self._data)), self._clock.now())
@@ -93,8 +93,9 @@ class Waiting:
         self._loaded = None
         self._segments.forget(segment.number)
         path = segment.path(self._data)
-        path.unlink()
-        with suppress(OSError):  # others wait there
+        # What cannot be removed now goes at the next start; a folder stays as long as others wait there.
+        with suppress(OSError):
+            path.unlink()
             path.parent.rmdir()
 
 
@@ -104,6 +105,8 @@ def _content(segment: Segment, path: Path) -> bytes:
             block = file.read(segment.bytes)
     except FileNotFoundError:
         block = b""
+    except OSError as error:
+        raise Retry(f"{path}: {error.strerror}; what waits there cannot be read, trying again", after=5.0) from error
     if len(block) < segment.bytes:
         raise StateMismatch(f"{path}: {segment.bytes} bytes wait there, {len(block)} are left; restore it and start")
     return block

@@ -1,5 +1,6 @@
 """What waits for a sink lies beside the store, and neither sees the other."""
 
+import errno
 from contextlib import closing
 
 import orjson
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipper.clock import ManualClock
-from shipper.errors import StateMismatch
+from shipper.errors import Retry, StateMismatch
 from shipper.sink.embedded import EmbeddedSink
 from shipper.state import State
 from shipper.store.layout import PARKED, SPOOLED, Segment, listed
@@ -85,6 +86,33 @@ def test_bytes_that_are_missing_stop_it(tmp_path, waiting):
     segment.path(tmp_path).unlink()
     with pytest.raises(StateMismatch, match="0 are left"):
         waiting.load(segment)
+
+
+def test_a_file_that_cannot_be_read_now_is_read_later(tmp_path, waiting, monkeypatch):
+    """A disk may fail for a moment, and a process may have too many files open."""
+    spool(waiting, row(1))
+    (segment,) = waiting.spooled()
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.open", failing)
+        with pytest.raises(Retry, match="000001.ndjson: Input/output error"):
+            waiting.load(segment)
+    assert waiting.load(segment).out == [row(1)]
+
+
+def test_a_file_that_cannot_be_removed_now_is_removed_by_the_next_start(tmp_path, waiting, monkeypatch):
+    """Its rows are settled: nobody is given them again."""
+    spool(waiting, row(1))
+    (segment,) = waiting.spooled()
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.unlink", failing)
+        waiting.settle(segment)
+    assert (waiting.spooled(), segment.path(tmp_path).exists()) == ([], True)
+    Waiting(tmp_path, 1, ManualClock(NOON)).close()
+    assert not segment.path(tmp_path).exists()
+
+
+def failing(*_, **__):
+    raise OSError(errno.EIO, "Input/output error")
 
 
 def test_a_search_does_not_see_it(tmp_path, waiting):
