@@ -94,7 +94,7 @@ def test_a_file_that_cannot_be_read_now_is_read_later(tmp_path, waiting, monkeyp
     (segment,) = waiting.spooled()
     with monkeypatch.context() as patched:
         patched.setattr("pathlib.Path.open", failing)
-        with pytest.raises(Retry, match="000001.ndjson: Input/output error"):
+        with pytest.raises(Retry, match=r"000001\.ndjson: Input/output error"):
             waiting.load(segment)
     assert waiting.load(segment).out == [row(1)]
 
