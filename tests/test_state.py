@@ -1,5 +1,6 @@
 """The state: an intent ends with the batch that brings its files, and with no other; threads take turns."""
 
+import sqlite3
 import threading
 
 import pytest
@@ -77,3 +78,24 @@ def test_a_thread_waits_for_the_transaction_of_another(state):
         within = state.meta("key")
     other.join()
     assert (within, state.meta("key")) == ("of the first", "of the other")
+
+
+def test_a_commit_that_is_refused_leaves_nothing_open(state):
+    """The next transaction works, on the same connection."""
+    state.rows("PRAGMA foreign_keys=ON")
+    state.rows("CREATE TABLE a(id INTEGER PRIMARY KEY, other REFERENCES a(id) DEFERRABLE INITIALLY DEFERRED)")
+    with pytest.raises(sqlite3.IntegrityError), state.transaction() as db:
+        db.execute("INSERT INTO a VALUES (1, 2)")
+    state.set_meta("key", "after")
+    assert (state.meta("key"), state.rows("SELECT * FROM a")) == ("after", [])
+
+
+def test_a_full_disk_is_told_as_it_is(state):
+    """Also when SQLite has rolled back by itself; with room again all is stored."""
+    pages = state.rows("PRAGMA page_count")[0][0]
+    state.rows(f"PRAGMA max_page_count={pages}")
+    with pytest.raises(sqlite3.OperationalError, match="disk is full"):
+        state.set_meta("key", "x" * 100_000)
+    state.rows("PRAGMA max_page_count=10000")
+    state.set_meta("key", "stored")
+    assert state.meta("key") == "stored"

@@ -207,7 +207,14 @@ class Tail:
             self._families.changed(path, now)
 
     def _adopt(self, new: list[Tracked]) -> bool:
-        """Stores files seen for the first time before anything of them is read: their id has to survive."""
+        """Stores files seen for the first time before anything of them is read: their id has to survive. With `--once`
+        there is no later look that would find them, so it is tried until it works or the run is stopped."""
+        while not self._stored(new):
+            if not self._context.once or self._stopped.wait(self._config.poll_s):
+                return False
+        return True
+
+    def _stored(self, new: list[Tracked]) -> bool:
         if not new:
             return True
         sql, values = save_progress(tracked.progress() for tracked in new)

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import sqlite3
+import threading
 import time
 
 import pytest
@@ -185,6 +186,39 @@ def test_a_full_disk_holds_back_new_files_only_until_there_is_room(data, log, mo
     follower.clock.advance(2)
     assert next(batches).lines == [b"1"]
     assert capsys.readouterr().err.count("new files wait") == 1
+
+
+def full_for(times):
+    """A `State.transaction` that fails so many times."""
+    real, left = State.transaction, iter(range(times))
+
+    def transaction(self):
+        if next(left, None) is not None:
+            raise sqlite3.OperationalError("database or disk is full")
+        return real(self)
+
+    return transaction
+
+
+def test_with_once_a_full_disk_is_waited_for(data, log, monkeypatch, capsys):
+    """It does not end with a file unread, as if there were none; and it says so once."""
+    append(log, b"1\n")
+    follower = Follower(data, log, once=True)
+    monkeypatch.setattr(State, "transaction", full_for(3))
+    assert [line for batch in follower.tail for line in batch.lines] == [b"1"]
+    assert capsys.readouterr().err.count("new files wait") == 1
+
+
+def test_with_once_it_can_be_stopped_while_the_disk_is_full(data, log, monkeypatch):
+    """Nothing is read of a file whose id is not stored."""
+    append(log, b"1\n")
+    follower = Follower(data, log, once=True, poll_s=3600)
+    monkeypatch.setattr(State, "transaction", full_for(1_000))
+    threading.Timer(0.05, follower.tail.stop).start()
+    assert [line for batch in follower.tail for line in batch.lines] == []
+    monkeypatch.undo()
+    follower.close()
+    assert read_once(data, log) == [b"1"]
 
 
 # ── losses ────────────────────────────────────────────────────────────────────────────────────────────────────────────
