@@ -46,9 +46,9 @@ def real_server(url: str) -> Iterator[str]:
         yield url
         return
     sys.path.insert(0, str(HERE.parent))
-    from tests.services.elasticsearch import private_server  # noqa: PLC0415  (only who needs it pays for Java)
+    from tests.services.elasticsearch import Servers  # noqa: PLC0415  (only who needs it pays for Java)
 
-    with tempfile.TemporaryDirectory(prefix="shipper-es-") as folder, private_server("8", Path(folder)) as server:
+    with Servers.begun() as servers, servers.own("8") as server:
         yield server.url
 
 
