@@ -67,7 +67,8 @@ class Writer(threading.Thread):
         self._alerts_wait = False
         self._alerts_at = 0.0
         self._state = State(context.state.path)
-        self._holding = Holding(self._state, context.clock, context.scrub, told)
+        self._told = told
+        self._holding = Holding(self._state, context.clock, context.scrub, self._has_posted)
 
     def put(self, batch: Batch) -> None:
         """Hands a batch over; waits while the sinks are behind."""
@@ -151,6 +152,8 @@ class Writer(threading.Thread):
                 return self._queue.get(timeout=0.0 if more else STATUS_EVERY_S)
             except queue.Empty:
                 more = self._tend()
+                if self._alerts_wait and not self._holding.text:
+                    self._write_alerts(self._state)
                 self._save_status(self._state)
 
     def _tend(self) -> bool:
@@ -200,6 +203,11 @@ class Writer(threading.Thread):
         self._alerts_wait = False
         while rows := pending_records(state, ALERTS_AT_ONCE):
             self._store(state, alert_batch(rows, self._context.clock.now()))
+
+    def _has_posted(self) -> None:
+        """The outbox holds something that came with no batch."""
+        self._alerts_wait = True
+        self._told()
 
     def _insist(self, name: str, act: Callable[[], Any], away: Callable[[], Retry | None] = lambda: None) -> Any:
         """Does it until it works: hold and say so, never drop. `away` tells whether a sink whose rows were taken takes

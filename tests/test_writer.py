@@ -250,6 +250,20 @@ def test_people_are_told_of_a_grave_hold_while_it_lasts(context):
     assert [b'"alert.state":"resolved"' in out for taken in sink.taken[1:] for out in taken] == [False, True]
 
 
+def test_the_record_of_a_hold_does_not_wait_for_the_next_batch(context, monkeypatch):
+    """A quiet log brings none for hours."""
+    monkeypatch.setattr("shipper.writer.STATUS_EVERY_S", 0.001)
+    sink, stored = Sink(Retry("401", 0.001, grave=True)), threading.Event()
+    real = sink.write
+    sink.write = lambda batch: (real(batch), stored.set() if b"resolved" in batch.out[-1] else None)[0]
+    writer = Writer([sink], context)
+    writer.start()
+    writer.put(finished(b"{}"))
+    found = stored.wait(5)
+    writer.finish()
+    assert found
+
+
 @pytest.mark.parametrize(
     ("after", "expected"),
     [(0.0, 0.0), (0.5, 0.5), (1.0, 16.0), (20.0, 20.0)],
