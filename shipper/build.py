@@ -73,15 +73,15 @@ class Plan:
         return [part.build(context) for part in self.parts["sinks"]]
 
     def spooled_sinks(self, context: Context) -> list[Sink]:
-        """Those of a run: one that may be away has a spool around it."""
-        return [
-            around(
-                part.build(context), context, max_bytes=int(part.config.spool_bytes), after_s=part.config.spool_after_s
-            )
-            if hasattr(part.config, "spool_bytes") and hasattr(part.config, "spool_after_s")
-            else part.build(context)
-            for part in self.parts["sinks"]
-        ]
+        """Those of a run. Around the one that has a spool there is one; when none has one now, around the first that
+        may, which is given what was left in it."""
+        sinks = self.sinks(context)
+        configs: list[Any] = [part.config for part in self.parts["sinks"]]
+        may = [place for place, config in enumerate(configs) if hasattr(config, "spool_bytes")]
+        for place in sorted(may, key=lambda place: not configs[place].spool_bytes)[:1]:
+            limits = {"max_bytes": int(configs[place].spool_bytes), "after_s": configs[place].spool_after_s}
+            sinks[place] = around(sinks[place], context, **limits)
+        return sinks
 
     def notifiers(self, context: Context) -> list[Notifier]:
         return [part.build(context) for part in self.parts["notify"]]

@@ -6,7 +6,11 @@ import pytest
 
 from shipper import build
 from shipper.config import read_document, shipped
+from shipper.context import Context
 from shipper.errors import UsageError
+from shipper.model import StateChange
+from shipper.spool import Spool
+from shipper.state import State
 
 
 @pytest.fixture
@@ -206,3 +210,23 @@ def test_only_one_sink_can_have_a_spool(write):
     assert mistakes(write(GOOD + ELASTIC + ELASTIC)) == [
         "7: only one sink can have a spool; write `spool_bytes: 0` here"
     ]
+
+
+def test_what_lies_in_the_spool_is_given_to_the_sink_that_has_one(write, tmp_path):
+    """Not to another, which would take it away from that one; the first, when none has one any more."""
+    without = ELASTIC.replace("}", ", spool_bytes: 0}")
+    state = State(tmp_path / "state.db")
+    state.run(StateChange("INSERT INTO segments VALUES (1,'spool-records','2026.11.23','ndjson',0,1,'','')", ()))
+    (tmp_path / "spool/records/2026.11.23").mkdir(parents=True)
+    (tmp_path / "spool/records/2026.11.23/000001.ndjson").touch()
+    state.set_meta("next_segment", "2")
+
+    def spools(*sinks):
+        made = build.plan(write(GOOD + "".join(sinks)), {}).spooled_sinks(Context(tmp_path, state))
+        for sink in made:
+            sink.close()
+        return [isinstance(sink, Spool) for sink in made]
+
+    assert spools(without, ELASTIC) == [False, False, True]
+    assert spools(without, without) == [False, True, False]
+    state.close()
