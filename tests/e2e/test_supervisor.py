@@ -59,7 +59,7 @@ def test_every_line_once_when_stopped_during_rotations(tmp_path: Path, number: i
     shipper = Shipper(tmp_path, seal_rows=1500)
     rotations = []
     with supervised(tmp_path, count=COUNT, rate=RATE // 2, block=4001, backups=99) as backend:
-        while not backend.written(COUNT):
+        while not backend.written(COUNT) or len(rotations) < 3:
             run = shipper.start()
             wait_for(lambda run=run: '"following"' in run.err)
             time.sleep(0.3)
@@ -70,7 +70,7 @@ def test_every_line_once_when_stopped_during_rotations(tmp_path: Path, number: i
             rotations.append(len(backend.files()) - before)
         assert cut_lines(backend) > 0
     shipper.once()
-    assert (len(rotations) >= 3, sum(rotations) > 0) == (True, True)
+    assert sum(rotations) > 0
     assert shipper.numbers() == list(range(COUNT))
     assert {record["event.kind"] for record in shipper.records()} == {"event"}
 
