@@ -9,7 +9,8 @@ _V6_PORT = re.compile(r"\[([0-9A-Fa-f:.]{2,45})\](?::(\d{1,5}))?", re.ASCII)
 
 
 def address(text: str, *, port_follows: bool = False) -> tuple[str, int | None] | None:
-    """`(ip, port)` as they stand in `text`, which holds nothing else; None when it is no address.
+    """`(ip, port)` as they stand in `text`, which holds nothing else; None when it is no address. Of `::ffff:10.0.0.1`,
+    as servers of both IP versions write it, the address is `10.0.0.1`.
 
     `port_follows`: what stands behind the last colon of an IPv6 address is a port, as uvicorn writes it.
     """
@@ -25,13 +26,13 @@ def address(text: str, *, port_follows: bool = False) -> tuple[str, int | None] 
         return None
     bracketed = _V6_PORT.fullmatch(text)
     if bracketed:
-        return (bracketed[1], _port(bracketed[2])) if _is_v6(bracketed[1]) else None
+        return (_plain(bracketed[1]), _port(bracketed[2])) if _is_v6(bracketed[1]) else None
     host, _, port = text.rpartition(":")
     if port_follows and port.isdecimal() and _is_v6(host):
-        return host, _port(port)
+        return _plain(host), _port(port)
     if _is_v6(text):
-        return text, None
-    return (host, _port(port)) if port.isdecimal() and _is_v6(host) else None
+        return _plain(text), None
+    return (_plain(host), _port(port)) if port.isdecimal() and _is_v6(host) else None
 
 
 def _is_byte(digits: str) -> bool:
@@ -44,6 +45,12 @@ def _is_v6(text: str) -> bool:
     except ValueError:
         return False
     return "%" not in text
+
+
+def _plain(v6: str) -> str:
+    # With hexadecimal digits in place of the dots it would not be what stands in the line, which rules are sought in.
+    last = v6.rpartition(":")[2]
+    return last if "." in last and ipaddress.IPv6Address(v6).ipv4_mapped is not None else v6
 
 
 def _port(digits: str | None) -> int | None:

@@ -13,7 +13,7 @@ sink moved it there as text). What an index cannot tell, and what therefore is t
 * In a field that holds numbers, texts that Java reads as numbers and we do not (`5d`, ` 5`) are numbers, and an empty
   text is not there. In one that holds texts a number with an exponent is written as Java does: no wildcard finds it.
 * What was moved to `labels` and is longer than `LONGEST_KEYWORD` is not there; a text that reads like a list is one.
-* An IPv4 address that is written as IPv6 (`::ffff:10.0.0.1`) is that IPv4 address.
+* An IPv4 address that a record's own `source.ip` writes as IPv6 (`::ffff:10.0.0.1`) is that IPv4 address.
 * `labels` of a record's own that have the name of a field count as that field's moved value. Written flat
   (`"labels.env": …`) they are not there. `labels:*` finds what was moved as well.
 * Of a word with more than `LONGEST_KEYWORD` letters no wildcard finds the end.

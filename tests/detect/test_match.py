@@ -8,6 +8,7 @@ from shipper.detect.rule import Ruleset
 from shipper.metrics import Metrics
 from shipper.model import Finding
 from tests.detect.sigma_rules import batch, rule
+from tests.enrich.enriched import enriched
 
 LINES = [
     b'{"message":"a zebra"}',
@@ -125,3 +126,20 @@ def test_records_stay_as_they_were():
     given = batch(LINES)
     Detect(Ruleset(RULES, ()), Keys(), Metrics())(given)
     assert given.docs == [orjson.loads(line) for line in LINES]
+
+
+@pytest.mark.parametrize("prefilter", [True, False])
+@pytest.mark.parametrize(
+    ("detection", "expected"),
+    [
+        ({"source.ip": "10.0.0.1"}, [0, 1]),
+        ({"source.ip|startswith": "10.0."}, [0, 1]),
+        ({"source.ip|cidr": "10.0.0.0/8"}, [0, 1]),
+        ({"source.ip|startswith": "::ffff:"}, []),
+    ],
+)
+def test_an_address_in_both_notations_is_one(detection, expected, prefilter):
+    """On the fast path too: what a rule asks for stands in the line."""
+    lines = [b'{"client_ip":"10.0.0.1","message":"m"}', b'{"client_ip":"::ffff:10.0.0.1","message":"m"}']
+    stage = Detect(Ruleset((rule(detection),), ()), None, Metrics(), prefilter=prefilter)
+    assert [finding.row for finding in stage(enriched(*lines)).findings] == expected

@@ -27,6 +27,12 @@ MESSAGES = [
         {"ip": "::1", "port": 6008, "method": "POST", "path": "/api/chat", "status": 429},
     ),
     (
+        'INFO:     ::ffff:10.1.2.3:6008 - "GET /a HTTP/1.1" 401 Unauthorized',
+        {"ip": "10.1.2.3", "port": 6008, "method": "GET", "path": "/a", "status": 401},
+    ),
+    ("Failed password for bob from ::ffff:10.1.2.3 port 22 ssh2", {"user": "bob", "ip": "10.1.2.3", "port": 22}),
+    ("client_ip=[::FFFF:10.1.2.3]:80", {"ip": "10.1.2.3", "port": 80}),
+    (
         'INFO:     [2001:db8::7]:6008 - "GET / HTTP/2" 204',
         {"ip": "2001:db8::7", "port": 6008, "method": "GET", "path": "/", "status": 204},
     ),
@@ -142,6 +148,13 @@ def test_a_message_tells(message, expected):
         ("::1", ("::1", None)),
         ("[::1]:80", ("::1", 80)),
         ("::1:65000", ("::1", 65000)),
+        ("::ffff:10.0.0.1", ("10.0.0.1", None)),
+        ("::FFFF:10.0.0.1:80", ("10.0.0.1", 80)),
+        ("[0:0:0:0:0:ffff:10.0.0.1]:80", ("10.0.0.1", 80)),
+        ("::ffff:a00:1", ("::ffff:a00:1", None)),
+        ("::10.0.0.1", ("::10.0.0.1", None)),
+        ("64:ff9b::10.0.0.1", ("64:ff9b::10.0.0.1", None)),
+        ("::ffff:10.0.0.256", None),
         ("fe80::1%eth0", None),
         ("12:30", None),
         ("abc", None),
@@ -250,7 +263,7 @@ TELLING = st.sampled_from(
         *(' /', '/a', '/a,b?c=d', '/a?b=c', '/a:b?c', '?x=http://y/z', ' http://h/p?q', '://', ' - ', ' - "', '- ', '"'),
         *('GET ', 'POST ', 'xGET ', 'DELETE ', 'T', 'D', ' HTTP/1.1"', ' HTTP/1.0" ', ' HTTP/2"', 'HTTP/1.1'),
         *(' 200', ' 200 ', '304', ' 404,', ' 599 ms', ' 200ms', ' 200 msx', ' 300 m', ' 0200', ' 20\u0665', ' -> 201', ' status=500'),
-        *('10.0.0.1', '1.2.3.4', '10.0.0.01', '10.0.0.256', '1.2.3', '1.1.1.1.1', '::1', '[::1]:80', 'fe80::1', '1:2', ':80', ':99999'),
+        *('10.0.0.1', '1.2.3.4', '10.0.0.01', '10.0.0.256', '1.2.3', '1.1.1.1.1', '::1', '[::1]:80', '::ffff:', 'fe80::1', '1:2', ':80', ':99999'),
         *('from ', 'From IP ', 'rom ', ' client ', 'client_ip', 'Client', 'xclient ', '_ip=', 'Ip: ', 'ip=', 'IP ', 'ip addr '),
         *('remote_addr=', 'rhost=', 'xrhost=', 'address ', 'ip_address: ', ' port 22', ' port 99999', '.', ',', ';', '\n', '\t'),
         *('user ', 'User ', 'ruser=', 'username: ', 'user_name=', 'user=', "user'", 'server', 'user_0001', 'bob', 'root', "'John Doe'"),
@@ -277,7 +290,10 @@ def test_the_quick_way_tells_the_same_of_messages_with_a_piece_put_in_or_left_ou
 
 
 @given(
-    st.lists(st.text("0123456789abf.:[]%", max_size=6) | st.sampled_from(["10.0.0.1", "::", "[::1]:80"]), max_size=4)
+    st.lists(
+        st.text("0123456789abf.:[]%", max_size=6) | st.sampled_from(["10.0.0.1", "::ffff:", "::", "[::1]:80"]),
+        max_size=4,
+    )
 )
 def test_an_address_is_judged_as_before(parts):
     """The quick look at plain IPv4 changes no answer."""

@@ -222,3 +222,22 @@ def test_a_user_that_is_a_text_is_a_name():
     """structlog's `user="bob"`; an object of that name is left as it is."""
     assert record(b'{"event":"login failed","user":"bob"}')["user.name"] == "bob"
     assert "user.name" not in record(b'{"event":"x","user":{"id":"u1"}}')
+
+
+@pytest.mark.parametrize(
+    ("line", "original"),
+    [
+        (b'{"client_ip":"::ffff:10.0.0.1","message":"m"}', ("client_ip", "::ffff:10.0.0.1")),
+        (b'{"req":{"remoteAddress":"::ffff:10.0.0.1"},"msg":"m"}', ("req", {"remoteAddress": "::ffff:10.0.0.1"})),
+        (b'{"message":"login from ::ffff:10.0.0.1"}', ("message", "login from ::ffff:10.0.0.1")),
+    ],
+)
+def test_an_ipv4_address_is_one_address_however_it_is_written(line, original):
+    """What node and uvicorn write where they listen on both IP versions; the original field stays as it is."""
+    found = record(line)
+    assert (found["source.ip"], found[original[0]]) == ("10.0.0.1", original[1])
+
+
+def test_a_records_own_address_stays_as_it_is():
+    """Nothing that a record has is overwritten."""
+    assert record(b'{"source.ip":"::ffff:10.0.0.1"}')["source.ip"] == "::ffff:10.0.0.1"

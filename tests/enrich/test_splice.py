@@ -60,9 +60,11 @@ BACKEND = (
 
 def test_a_record_of_the_backend_goes_the_fast_way():
     """With all that is derived from its fields and its message."""
-    fast, slow, left = both(BACKEND % b"Message sent", BACKEND % b"GET /api/x?y=1 200 from 10.0.0.1")
+    request = BACKEND % b"GET /api/x?y=1 200 from ::ffff:10.0.0.1"
+    fast, slow, left = both(BACKEND % b"Message sent", request)
     assert fast == slow
     assert left == []
+    assert fast[1]["source.ip"] == "10.0.0.1"
     assert (fast[0]["event.duration"], fast[1]["url.query"], fast[1]["log.offset"]) == (
         1234500000,
         "y=1",
@@ -91,6 +93,8 @@ def test_a_record_of_the_backend_goes_the_fast_way():
         b'{"timestamp":"2025-10-01T05:08:03Z",\r"level":"INFO","logger":"x","message":"m"}',
         b'{"timestamp":"2025-10-01T05:08:03Z","levelname":"INFO","name":"x","msg":"m","path":"/a?b=c"}',
         b'{"timestamp":"2025-10-01T05:08:03Z",\r"path":"/a?b=c","message":"m"}',
+        b'{"timestamp":"2025-10-01T05:08:03Z","level":"INFO","logger":"x","ip":"::ffff:10.0.0.1","message":"m"}',
+        b'{"timestamp":"2025-10-01T05:08:03Z","level":"INFO","logger":"x","source.ip":"::ffff:10.0.0.1"}',
     ],
 )
 def test_everything_else_gives_the_same_too(other):
@@ -136,7 +140,17 @@ VALUES = st.one_of(
     st.integers(-(2**63), 2**63 - 1),
     st.floats(allow_nan=False, allow_infinity=False),
     st.sampled_from(
-        ["", "INFO", "warning", "a", "1", "Failed login for bob from 10.0.0.1", 'GET /a?b="c" 401', "\\u00e9é"]
+        [
+            "",
+            "INFO",
+            "warning",
+            "a",
+            "1",
+            "Failed login for bob from 10.0.0.1",
+            "::ffff:10.0.0.1",
+            'GET /a?b="c" 401',
+            "\\u00e9é",
+        ]
     ),
     st.text(max_size=8),
     st.lists(st.integers(0, 3), max_size=2),

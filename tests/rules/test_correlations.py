@@ -63,6 +63,14 @@ def test_many_users_from_one_address_fire_for_the_address_alone() -> None:
     assert fired(lines) == [(BY_SOURCE, {"source.ip": "203.0.113.7"}, 6)]
 
 
+@pytest.mark.parametrize("prefilter", [True, False])
+def test_an_address_in_both_notations_is_one(prefilter: bool) -> None:
+    """A server that listens on both IP versions writes `::ffff:` before it."""
+    messages = [f"failed login for u{n} from {'::ffff:' * (n % 2)}203.0.113.7" for n in range(6)]
+    found = alerts([backend(message, at_s=n) for n, message in enumerate(messages)], prefilter=prefilter)
+    assert [(alert.group, alert.count) for alert in found] == [({"source.ip": "203.0.113.7"}, 6)]
+
+
 def test_one_user_from_many_addresses_fires_for_the_user_alone() -> None:
     """A distributed guess."""
     lines = [backend(f"failed login for bob from 203.0.113.{number}", at_s=number) for number in range(6)]

@@ -53,7 +53,7 @@ timestamp:2025-11-20 | timestamp:>=2025-11-20T10:00:00Z | timestamp:* | timestam
 ADDRESSES = """
 source.ip:10.1.2.3 | source.ip:"10.0.0.0/8" | source.ip:"10.1.2.0/30" | source.ip:[10.1.2.4 TO 10.255.0.0] | source.ip:"0:0::1"
 source.ip:"::1" | NOT source.ip:"10.0.0.0/8" | NOT source.ip:10.1.2.3 | source.ip:* | source.ip:"::ffff:127.0.0.1"
-NOT source.ip:* | source.ip:[* TO 20.0.0.0]
+NOT source.ip:* | source.ip:[* TO 20.0.0.0] | source.ip:127.0.0.1 | source.ip:"127.0.0.0/8" | req.remoteAddress:"::ffff:127.0.0.1"
 """
 
 OBJECTS = """
