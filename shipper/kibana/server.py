@@ -3,7 +3,6 @@
 No credential is ever part of an error: addresses are named without their user part.
 """
 
-import base64
 import json
 import socket
 import ssl
@@ -12,7 +11,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from shipper.elastic.connect import Connection
+from shipper.elastic.connection import Connection, basic, encoded
 from shipper.errors import ShipperError, UsageError
 
 EXAMPLE = "write for example http://localhost:5601 or https://kibana.example.org/s/SPACE"
@@ -102,18 +101,10 @@ def kibana_at(url: str, settings: Connection) -> Kibana:
 def _authorization(url: SplitResult, settings: Connection) -> dict[str, str]:
     key, password = settings.api_key.get_secret_value(), settings.password.get_secret_value()
     if url.username:
-        return {"authorization": _basic(unquote(url.username), unquote(url.password or ""))}
+        return {"authorization": f"Basic {basic(unquote(url.username), unquote(url.password or ''))}"}
     if key:
-        return {"authorization": f"ApiKey {_encoded(key) if ':' in key else key}"}
-    return {"authorization": _basic(settings.username, password)} if settings.username else {}
-
-
-def _basic(user: str, password: str) -> str:
-    return f"Basic {_encoded(f'{user}:{password}')}"
-
-
-def _encoded(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+        return {"authorization": f"ApiKey {encoded(key)}"}
+    return {"authorization": f"Basic {basic(settings.username, password)}"} if settings.username else {}
 
 
 def refusal(kibana: Kibana, answer: Answer) -> ShipperError:
