@@ -59,7 +59,7 @@ def accounts(server, name: str, **changed: str) -> "subprocess.CompletedProcess[
 
 @pytest.fixture
 def cleaned(secure_elasticsearch, name):
-    """A server that forgets the accounts of a test."""
+    """A server that forgets the accounts of a test: of one alone, the user has the same name for all."""
     yield secure_elasticsearch
     for what in ("user/shipper", f"role/{name}-run", f"role/{name}-search"):
         secure_elasticsearch.request("DELETE", f"/_security/{what}", allow=[404])
@@ -86,9 +86,9 @@ def test_accounts_are_made(cleaned, name):
         ({"ELASTICSEARCH_URL": "http://127.0.0.1:9"}, "Connection refused"),
     ],
 )
-def test_accounts_say_why_not(cleaned, name, changed, says):
+def test_accounts_say_why_not(secure_elasticsearch, name, changed, says):
     """In one line, without a password."""
-    done = accounts(cleaned, name, **changed)
+    done = accounts(secure_elasticsearch, name, **changed)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert says in done.stderr
     assert "wrong-one" not in done.stderr
