@@ -9,7 +9,7 @@ from typing import NamedTuple
 import orjson
 
 from shipper.clock import Clock, iso
-from shipper.errors import Retry, UsageError
+from shipper.errors import Blocked, Retry, ShipperError, UsageError
 from shipper.model import Batch, Origin, Refused, Sink, Span, StateChange
 from shipper.state import State
 
@@ -89,7 +89,7 @@ def replay(state: State, clock: Clock, sinks: Mapping[str, Sink], ids: Iterable[
     """Gives rows, under the same `_id`, to the sink that refused them; marks those it takes now.
 
     `sinks`: name → sink; the caller holds the locks of whoever else writes there. Rows that it refuses again stay.
-    Raises `UsageError` for an unknown id or sink, `Retry` when the sink takes nothing now.
+    Raises `UsageError` for an unknown id or sink, `ShipperError` when the sink takes nothing now.
     """
     total = Replayed(0, 0)
     by_sink: dict[tuple[str, str], list[Entry]] = {}
@@ -107,7 +107,7 @@ def replay(state: State, clock: Clock, sinks: Mapping[str, Sink], ids: Iterable[
 
 def _replay(state: State, clock: Clock, sink: Sink, some: list[Entry]) -> Replayed:
     batch = as_batch(some, clock.now())
-    refused = {each.row: each.reason for each in sink.write(batch)}
+    refused = {each.row: each.reason for each in _written(sink, batch)}
     marks = [
         StateChange("UPDATE quarantine SET reason = ? WHERE seq = ?", (refused[row], entry.id))
         if row in refused
@@ -116,6 +116,18 @@ def _replay(state: State, clock: Clock, sink: Sink, some: list[Entry]) -> Replay
     ]
     state.run(*batch.changes, *marks)
     return Replayed(len(some) - len(refused), len(refused))
+
+
+def _written(sink: Sink, batch: Batch) -> list[Refused]:
+    """What it refuses. A person waits for the answer, so a sink that is away is no reason to wait."""
+    while True:
+        try:
+            return sink.write(batch)
+        except Retry as error:
+            # Without a pause asked for the sink gets on: a spool before it is being drained.
+            if error.after == 0.0 and not isinstance(error, Blocked):
+                continue
+            raise ShipperError(f"{sink.name} takes nothing now, what is in quarantine stays there: {error}") from None
 
 
 def as_batch(some: Sequence[Entry], now: float) -> Batch:

@@ -3,7 +3,7 @@
 import pytest
 
 from shipper.clock import ManualClock
-from shipper.errors import Retry, UsageError
+from shipper.errors import Retry, ShipperError, UsageError
 from shipper.model import Refused
 from shipper.quarantine import Replayed, as_batch, check_budget, entries, quarantine_changes, replay
 from shipper.sink.memory import MemorySink
@@ -88,10 +88,19 @@ def test_a_replay_into_a_sink_that_holds_changes_nothing(state):
     refuse(state, 0)
     sink = MemorySink()
     sink.failures = [Retry("busy")]
-    with pytest.raises(Retry, match="busy"):
+    with pytest.raises(ShipperError, match="takes nothing now, what is in quarantine stays there: busy"):
         replay(state, ManualClock(), {"memory": sink})
 
     assert len(entries(state, waiting=True)) == 1
+
+
+def test_a_replay_goes_on_while_a_spool_is_drained_before_it(state):
+    """A `Retry` without a pause says that it gets on."""
+    refuse(state, 0)
+    sink = MemorySink()
+    sink.failures = [Retry("draining", after=0.0), Retry("draining", after=0.0)]
+
+    assert replay(state, ManualClock(), {"memory": sink}) == Replayed(1, 0)
 
 
 def test_only_the_named_ones_are_replayed(state):

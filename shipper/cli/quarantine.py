@@ -7,6 +7,7 @@ from typing import Any
 import click
 import orjson
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from shipper.alerts import printable
@@ -99,6 +100,6 @@ def _show_table(found: list[Entry]) -> None:
     for name in ("ID", "AT", "SINK", "REASON", "EVENT ID"):
         table.add_column(name, overflow="fold")
     for entry in found:
-        reason = printable(entry.reason) + (" (replayed)" if entry.replayed else "")
+        reason = escape(printable(entry.reason)) + (" (replayed)" if entry.replayed else "")
         table.add_row(str(entry.id), iso(entry.at)[:19] + "Z", entry.sink, reason, entry.event_id)
     Console().print(table)

@@ -1,12 +1,13 @@
 """`shipper quarantine list|show|replay`."""
 
 import json
+from contextlib import closing
 
 import pytest
 
 from shipper.cli.main import run_command
 from shipper.lock import hold
-from shipper.model import Refused
+from shipper.model import Refused, StateChange
 from shipper.quarantine import quarantine_changes
 from shipper.state import State
 from tests.batches import FILE_ID, finished
@@ -26,7 +27,9 @@ def data(tmp_path):
     folder.mkdir()
     state = State(folder / "state.db")
     batch = finished(DOC)
-    batch.changes = quarantine_changes(batch, [Refused(0, "embedded", "odd \x1b[31m row")], 1_763_899_200.0)
+    batch.changes = quarantine_changes(
+        batch, [Refused(0, "embedded", "odd \x1b[31m row, mapper [bold]")], 1_763_899_200.0
+    )
     state.commit(batch)
     state.close()
     return folder
@@ -44,11 +47,11 @@ def shipper(*arguments):
 
 
 def test_list_shows_what_waits(data, capsys):
-    """No control character reaches the terminal."""
+    """No control character reaches the terminal, and what stands in brackets is no markup."""
     assert shipper("quarantine", "list", "--data", data) == 0
 
     said = capsys.readouterr().out
-    assert "embedded" in said and "[31m row" in said and "\x1b" not in said
+    assert "embedded" in said and "[31m row" in said and "mapper [bold]" in said and "\x1b" not in said
 
 
 def test_list_as_json_is_one_object_a_line(data, capsys):
@@ -61,7 +64,7 @@ def test_list_as_json_is_one_object_a_line(data, capsys):
             "event.id": f"{FILE_ID}-0",
             "sink": "embedded",
             "stream": "records",
-            "reason": "odd \x1b[31m row",
+            "reason": "odd \x1b[31m row, mapper [bold]",
             "at": "2025-11-23T12:00:00.000Z",
             "bytes": len(DOC),
             "replayed": None,
@@ -75,7 +78,7 @@ def test_show_prints_the_row_as_it_would_have_been_stored(data, capsysbinary):
 
     said = capsysbinary.readouterr()
     assert said.out == DOC + b"\n"
-    assert said.err == b"refused by embedded at 2025-11-23T12:00:00.000Z: odd  [31m row\n"
+    assert said.err == b"refused by embedded at 2025-11-23T12:00:00.000Z: odd  [31m row, mapper [bold]\n"
 
 
 def test_show_of_an_unknown_id_is_wrong_usage(data, capsys):
@@ -93,6 +96,21 @@ def test_replay_stores_the_row_and_marks_it(data, pipeline, capsys):
     shipper("quarantine", "list", "--all", "--data", data)
     said = capsys.readouterr().out
     assert said.startswith("1 taken, 0 refused again\nnothing in quarantine\n") and "(replayed)" in said
+
+
+def test_replay_while_the_sink_is_away_is_one_line(data, pipeline, capsys):
+    """Nothing is waited for, and the row stays."""
+    pipeline.write_text(
+        "sources: [{type: tail, paths: [/nowhere/*.log]}]\nsinks: [{type: elasticsearch, url: 'http://127.0.0.1:1'}]"
+    )
+    with closing(State(data / "state.db")) as state:
+        state.run(StateChange("UPDATE quarantine SET sink = ?", ("elasticsearch",)))
+
+    assert shipper("quarantine", "replay", "--pipeline", pipeline, "--data", data) == 1
+    why = "elasticsearch takes nothing now, what is in quarantine stays there: http://127.0.0.1:1: refuses"
+    assert (why in (said := capsys.readouterr().err), said.count("\n")) == (True, 1)
+    shipper("quarantine", "list", "--data", data)
+    assert "elasticsearch" in capsys.readouterr().out
 
 
 def test_replay_beside_a_run_is_refused(data, pipeline, capsys):
