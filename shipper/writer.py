@@ -71,7 +71,8 @@ class Writer(threading.Thread):
         self._holding = Holding(self._state, context.clock, context.scrub, self._has_posted)
 
     def put(self, batch: Batch) -> None:
-        """Hands a batch over; waits while the sinks are behind."""
+        """Hands a batch over; waits while the sinks are behind. Raises `Abandoned` when it is not to wait any more:
+        nothing may follow what was left out."""
         while True:
             self.check()
             try:
@@ -79,7 +80,7 @@ class Writer(threading.Thread):
                 return
             except queue.Full:
                 if self._stopping.is_set():
-                    return
+                    raise Abandoned(self._holding.text) from None
 
     def check(self) -> None:
         """Raises what ended the thread."""

@@ -12,7 +12,7 @@ from shipper.model import Alert, Gather, Refused
 from shipper.spool import Spool
 from shipper.state import State, post
 from shipper.store.waiting import Waiting
-from shipper.writer import Writer, _wait
+from shipper.writer import Abandoned, Writer, _wait
 from tests.batches import FILE_ID, finished
 
 
@@ -111,6 +111,24 @@ def test_stopping_while_a_sink_holds_commits_nothing(context):
     writer.stop_holding()
     writer.finish()
     assert committed(context) == {}
+
+
+def test_what_is_not_taken_while_it_stops_is_followed_by_nothing(context):
+    """A sink that is slow, and goes on after all: a batch behind the one left out would be committed without it."""
+    gate, sink = threading.Event(), Sink()
+    real = sink.write
+    sink.write = lambda batch: (gate.wait(5), real(batch))[1]
+    writer = Writer([sink], context)
+    writer.start()
+    writer.stop_holding()
+    with pytest.raises(Abandoned):
+        for place in range(10):
+            writer.put(finished(b"%d" % place, start=10 * place))
+    gate.set()
+    writer.finish()
+    taken = [out for each in sink.taken for out in each]
+    assert 0 < len(taken) < 10 and taken == [b"%d" % place for place in range(len(taken))]
+    assert committed(context) == {FILE_ID: 10 * len(taken)}
 
 
 def test_refused_rows_go_to_the_quarantine_with_their_batch(context):
