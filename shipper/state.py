@@ -182,10 +182,6 @@ class State:
             for row in self.rows("SELECT * FROM files")
         }
 
-    def forget_files(self, file_ids: Iterable[str]) -> None:
-        """Drops positions of files that no longer exist."""
-        self.run(*(StateChange("DELETE FROM files WHERE file_id = ?", (file_id,)) for file_id in file_ids))
-
     # ── meta and status ───────────────────────────────────────────────────────────────────────────────────────────
 
     def meta(self, key: str, default: str = "") -> str:
