@@ -213,7 +213,9 @@ def _explain(item: Any, model: type[BaseModel]) -> str:
     if item["type"] == "missing":
         return f"`{name}` is missing; add it"
     what = item["msg"].removeprefix("Value error, ")
-    return f"`{name}`: {what[0].lower()}{what[1:]}"
+    what = what[0].lower() + what[1:]
+    # A model that looks at itself as a whole names what it means.
+    return what if item["type"] == "value_error" and not item["loc"] else f"`{name}`: {what}"
 
 
 def _fields_at(model: type[BaseModel], loc: Loc) -> Iterator[str]:

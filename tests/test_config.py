@@ -150,6 +150,7 @@ def test_a_source_says_times_that_there_are(write, setting, expected):
         ("- 1", "1: `this file`: input should be"),
         (GOOD + "sinks: []\n", "6: `sinks` stands here twice"),
         (GOOD + "detect: {realert: soon}\n", "6: `detect.realert`"),
+        (GOOD.replace("type: null", "{type: elasticsearch, url: es1}"), "5: `url` is no address; write for example"),
     ],
 )
 def test_names_what_is_no_pipeline(write, text, expected):

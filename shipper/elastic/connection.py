@@ -76,7 +76,7 @@ def _split(url: str) -> SplitResult:
     except ValueError:
         good = False
     # Out of the handler, whose exception holds the text.
-    if not good or parts.fragment:
+    if not good or parts.fragment or "@" in parts.path:
         raise ValueError(f"`url` is no address; {EXAMPLE}")
     return parts
 

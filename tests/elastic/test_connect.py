@@ -81,7 +81,8 @@ def test_what_is_said_beside_the_address_goes_before(named):
 @pytest.mark.parametrize(
     "url",
     ["localhost:9200", "es1", "ftp://a:1", "http://", "http://u:sec#ret@a:1", "http://u:sec/ret@a:1", "http://a:x",
-     "http://a:99999", "http://u:secret@a:1,http://v:secret@b:1", "http://a:1?secret"],
+     "http://a:99999", "http://u:secret@a:1,http://v:secret@b:1", "http://a:1?secret",
+     "http://u:p@sec/ret@a:1", "http://u:1/secret@a:1"],
 )  # fmt: skip
 def test_what_is_no_address_is_said_without_repeating_it(url):
     """It may hold a password."""
