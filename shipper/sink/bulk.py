@@ -39,7 +39,7 @@ class Verdict(Enum):
 _HELD = ("no write index is defined", "does not exist", "maximum normal shards", "maximum shards")
 """In reasons of a 400 that no other content of the row would mend."""
 _HELD_KINDS = frozenset(("validation_exception", "invalid_index_name_exception", "invalid_alias_name_exception"))
-_BLOCKED_KINDS = frozenset(("cluster_block_exception", "index_closed_exception"))
+_BLOCKED_KINDS = frozenset(("cluster_block_exception", "index_closed_exception", "unavailable_shards_exception"))
 
 
 def verdict(status: int, error: dict[str, Any] | None) -> Verdict:

@@ -28,6 +28,9 @@ from shipper.sink.pace import Pace, wait_s
 
 ANSWER = "filter_path=errors,items.*.status,items.*.error"
 HEADERS = {
+PATIENCE = 3
+"""A third of the time that we wait for an answer the server may wait for a shard that is not there: a minute, which it
+takes by itself, is longer than we wait, and no row of the request would ever have an answer."""
     False: {"content-type": NDJSON},
     True: {"content-type": NDJSON, "content-encoding": "gzip", "accept-encoding": "gzip"},
 }
@@ -76,7 +79,9 @@ class ElasticsearchSink:
         self._pace = Pace(config.bulk_bytes, config.requests)
         self._delivery: Delivery | None = None
         self._failures = 0
-        self._checked = not config.manage_templates
+        self._ready: set[str] = set()
+        """Indices that the templates are there for, as far as we know."""
+        self._query = f"{ANSWER}&timeout={max(1, round(config.timeout_s * 1000 / PATIENCE))}ms"
         self._compressor = _compressor(config.compress)
 
     def write(self, batch: Batch) -> list[Refused]:
@@ -87,7 +92,7 @@ class ElasticsearchSink:
         if not delivery.left:
             return delivery.refused
         self._delivery = delivery
-        self._check_templates()
+        self._check_templates(set(delivery.indices))
         delivery.blocked = {}
         while len(delivery.left) > len(delivery.blocked):
             self._send_some(delivery)
@@ -110,15 +115,16 @@ class ElasticsearchSink:
         indices = indices_of(self._context.name, batch)
         return Delivery(batch, list(range(len(batch.out))), batch.out, ids_of(batch), indices)
 
-    def _check_templates(self) -> None:
-        """Before the first rows, and again when the server was away: it may be another one, or empty."""
-        if self._checked:
+    def _check_templates(self, indices: set[str]) -> None:
+        """Before the first rows of an index: somebody may have removed them since yesterday's. Again when the server
+        was away: it may be another one, or empty."""
+        if not self._config.manage_templates or indices <= self._ready:
             return
         try:
             ensure(self.elastic, self._context.name)
         except ElasticError as error:
             raise self._retry(error) from None
-        self._checked = True
+        self._ready |= indices
 
     # ── requests ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -143,7 +149,7 @@ class ElasticsearchSink:
         body = pack(todo.rows[part], todo.ids[part], () if one else indices, self._compressor)
         if body is None:
             return BROKEN
-        path = f"/{indices[0]}/_bulk?{ANSWER}" if one else f"/_bulk?{ANSWER}"
+        path = f"/{indices[0]}/_bulk?{self._query}" if one else f"/_bulk?{self._query}"
         try:
             answer = self.elastic.raw("POST", path, body, headers=HEADERS[self._config.compress])
         except ElasticError as error:
@@ -216,8 +222,8 @@ class ElasticsearchSink:
         if any(error.status in (0, 429) and not error.grave for error in failures):
             self._pace.was_busy()
         # A new server behind the same address, or one that was emptied, has no templates.
-        if any(error.status == 0 and not error.grave for error in failures) and self._config.manage_templates:
-            self._checked = False
+        if any(error.status == 0 and not error.grave for error in failures):
+            self._ready.clear()
         raise self._retry(max(failures, key=lambda error: error.grave))
 
     def _retry(self, error: ElasticError) -> Retry:

@@ -25,7 +25,7 @@ VERDICTS = [
     (408, "", "", Verdict.AGAIN),
     (500, "illegal_state_exception", "", Verdict.AGAIN),
     (502, "", "", Verdict.AGAIN),
-    (503, "unavailable_shards_exception", "primary shard is not active", Verdict.AGAIN),
+    (503, "unavailable_shards_exception", "primary shard is not active", Verdict.BLOCKED),
     (504, "", "", Verdict.AGAIN),
     (599, "something_new", "", Verdict.AGAIN),
     (400, "document_parsing_exception", "failed to parse field [x] of type [long]", Verdict.UNFIT),

@@ -31,7 +31,7 @@ def making(tmp_path, request):
 
     def make(url, name="x", scrub=lambda text: text, **settings):
         context = Context(tmp_path, state, ManualClock(), scrub=scrub, name=name)
-        settings = {"manage_templates": False, "timeout_s": 5, **settings}
+        settings = {"manage_templates": False, **settings}
         made.append(sink.build(sink.Config.model_validate({"url": url, **settings}), context))
         return made[-1]
 
@@ -61,7 +61,9 @@ def test_a_bulk_is_sent_to_the_index_of_its_day(server, making):
     assert making(server.url).write(finished(*rows(1, 2))) == []
     request = server.requests[0]
 
-    assert request.path == f"/x-2026.11.20/_bulk?{sink.ANSWER}" and request.headers["content-encoding"] == "gzip"
+    assert (
+        request.path.startswith(f"/x-2026.11.20/_bulk?{sink.ANSWER}&") and request.headers["content-encoding"] == "gzip"
+    )
     assert request.lines == [
         {"create": {"_id": f"{FILE_ID}-0"}}, {"n": 1, "@timestamp": TIME},
         {"create": {"_id": f"{FILE_ID}-10"}}, {"n": 2, "@timestamp": TIME},
@@ -284,6 +286,18 @@ def test_templates_are_installed_before_the_first_row(elasticsearch, name, makin
     assert mapping["properties"]["@timestamp"]["type"] == "date_nanos"
 
 
+def test_templates_that_somebody_removed_are_there_again_for_the_next_day(elasticsearch, name, making):
+    """Not only after the next start: a whole day would have fields of any kind."""
+    written, next_day = making(elasticsearch.url, name, manage_templates=True), finished(*rows(2))
+    written.write(finished(*rows(1)))
+    elasticsearch.request("DELETE", f"/_index_template/{name}")
+    next_day.times = ["2026-11-21T10:00:00Z"]
+    written.write(next_day)
+    mapping = elasticsearch.request("GET", f"/{name}-2026.11.21/_mapping")[f"{name}-2026.11.21"]["mappings"]
+
+    assert mapping["properties"]["@timestamp"]["type"] == "date_nanos"
+
+
 ODD_ROWS = {
     "an address that is none": ({"source.ip": "nowhere"}, "source.ip", "nowhere"),
     "the same, nested": ({"source": {"ip": "nowhere"}}, "source.ip", "nowhere"),
@@ -336,6 +350,28 @@ def test_a_closed_day_blocks_its_rows_alone(elasticsearch, name, making):
     elasticsearch.request("PUT", f"/{name}-2026.11.20/_settings", {"index.blocks.write": False})
 
     assert (found.rows, written.write(batch), sorted(stored(elasticsearch, name))) == ([0], [], [0, 1, 2])
+
+
+def test_a_day_without_its_shard_blocks_its_rows_alone(elasticsearch, name, making):
+    """Elasticsearch waits for the shard, and would do so longer than we wait for an answer."""
+    nowhere = {"settings": {"index.routing.allocation.require.box": "none"}}
+    elasticsearch.request("PUT", f"/{name}-2026.11.20?wait_for_active_shards=0", nowhere)
+    batch = finished(*rows(1, 2), start=1_000)
+    for each in (other := finished(*rows(0))), batch:
+        each.times[-1] = "2026-11-21T10:00:00Z"
+    making(elasticsearch.url, name).write(other)
+    written = making(elasticsearch.url, name, timeout_s=6)
+    found = failing(written, batch, Blocked)
+    elasticsearch.request("DELETE", f"/{name}-2026.11.20")
+
+    assert (found.rows, written.write(batch), sorted(stored(elasticsearch, name))) == ([0], [], [0, 1, 2])
+
+
+def test_the_server_waits_for_a_shard_shorter_than_we_wait_for_it(server, making):
+    """In milliseconds, for it takes no fractions."""
+    making(server.url, timeout_s=3).write(finished(*rows(1)))
+
+    assert server.requests[0].path.endswith("&timeout=1000ms")
 
 
 def test_what_was_refused_can_be_replayed(elasticsearch, name, making, tmp_path):
