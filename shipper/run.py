@@ -24,6 +24,8 @@ from shipper.writer import Abandoned, Writer
 
 RELOAD_EVERY_S = 2.0
 STOP_WITHIN_S = 8.0
+END_WITHIN_S = 9.0
+"""Seconds from a signal until the process ends, also with a request under way to a server that does not answer."""
 NOTIFY_ONCE_S = 10.0
 
 
@@ -156,6 +158,8 @@ class Signals:
     def __init__(self) -> None:
         self._runner: Runner | None = None
         self._ends = 0
+        self._timer = threading.Timer(END_WITHIN_S, _end_now)
+        self._timer.daemon = True
 
     def govern(self, runner: Runner) -> None:
         """From now on signals reach this run."""
@@ -169,13 +173,24 @@ class Signals:
         if self._ends > 1:
             # Everything durable is in committed transactions, so ending here is as safe as a crash.
             os._exit(128 + number)
+        self._timer.start()
         if self._runner is not None:
             self._runner.stop()
+
+    def ended(self) -> None:
+        """The run is over."""
+        self._timer.cancel()
 
     def reload(self, _number: int, _: Any) -> None:
         """SIGHUP: read the rules again."""
         if self._runner is not None:
             self._runner.reload()
+
+
+def _end_now() -> None:
+    """As safe as a crash: a request cannot be called back, and whoever stops us does not wait for its answer."""
+    log.say("warning", "ended while something did not answer; the next run reads on from the last commit")
+    os._exit(0)
 
 
 @contextlib.contextmanager
@@ -189,6 +204,7 @@ def _signals() -> Iterator[Signals]:
     try:
         yield signals
     finally:
+        signals.ended()
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from socket import socket
 
 import orjson
 import pytest
@@ -147,3 +148,26 @@ def test_a_blocked_day_waits_apart_and_all_others_go_on(
 
     assert (parked, found) == (5, [*range(10), 11, 13, 15, 17, 19])
     assert (numbers(), spool_files(shipper)) == (list(range(20)), [])
+
+
+@pytest.mark.timeout(120)
+def test_a_server_that_does_not_answer_does_not_keep_it_from_ending(tmp_path: Path) -> None:
+    """A request under way cannot be called back. The next run stores all."""
+    shipper = Shipper(tmp_path)
+    shipper.log.write_bytes(b"".join(line(n=n) for n in range(10)))
+    with socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        shipper.write_pipeline(sinks=[{"type": "elasticsearch", "url": url}])
+        run = shipper.start()
+        try:
+            silent.accept()
+            said = run.end(signal.SIGINT)
+        finally:
+            run.kill()
+    shipper.write_pipeline(sinks=[{"type": "embedded"}])
+    shipper.once()
+
+    assert (said.code, "reads on from the last commit" in said.err) == (0, True)
+    assert shipper.numbers() == list(range(10))
