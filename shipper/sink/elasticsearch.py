@@ -27,10 +27,10 @@ from shipper.sink.labels import Fields, are_too_many, fields_of, reason_of
 from shipper.sink.pace import Pace, wait_s
 
 ANSWER = "filter_path=errors,items.*.status,items.*.error"
-HEADERS = {
 PATIENCE = 3
 """A third of the time that we wait for an answer the server may wait for a shard that is not there: a minute, which it
 takes by itself, is longer than we wait, and no row of the request would ever have an answer."""
+HEADERS = {
     False: {"content-type": NDJSON},
     True: {"content-type": NDJSON, "content-encoding": "gzip", "accept-encoding": "gzip"},
 }
