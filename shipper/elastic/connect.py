@@ -87,7 +87,6 @@ class Elastic:
 def _client(hosts: list[str], settings: Connection, proxy: str) -> Any:
     # A third of a second, which only those who use Elasticsearch shall pay.
     try:
-        from elastic_transport import Urllib3HttpNode  # noqa: PLC0415
         from elasticsearch import Elasticsearch, ElasticsearchWarning  # noqa: PLC0415
     except ImportError:
         raise UsageError(f"elasticsearch: its client is not installed; run: {INSTALL}") from None
@@ -113,7 +112,7 @@ def _client(hosts: list[str], settings: Connection, proxy: str) -> Any:
         retry_on_status=(),
         http_compress=False,
         serializers=dict.fromkeys(KINDS, as_it_is),
-        node_class=_node_behind(proxy, settings) if proxy else Urllib3HttpNode,
+        node_class=_node_behind(proxy, settings) if proxy else _node(settings.connect_timeout_s),
         **options,
     )
 
@@ -128,6 +127,44 @@ class _AsItIs:
 
     def dumps(self, data: Any) -> bytes:
         return data if isinstance(data, bytes) else orjson.dumps(data)
+
+
+def _node(connect_timeout_s: float) -> Any:
+    """The library's way to a host, which gives up sooner where nobody is there: nothing was sent to it then, so that
+    the next host is tried at once."""
+    from elastic_transport import ConnectionError, ConnectionTimeout, Urllib3HttpNode  # noqa: PLC0415
+    from urllib3.exceptions import ConnectTimeoutError  # noqa: PLC0415
+
+    def impatient(kind: Any) -> Any:
+        # What urllib3 itself takes for `connect` would limit the sending of a body as well.
+        class Impatient(kind):  # type: ignore[misc]
+            timeout: float
+
+            def connect(self) -> None:
+                given, self.timeout = self.timeout, min(self.timeout, connect_timeout_s)
+                try:
+                    super().connect()
+                except TimeoutError:
+                    raise ConnectTimeoutError(self, f"TLS timed out. (connect timeout={self.timeout})") from None
+                finally:
+                    self.timeout = given
+
+        return Impatient
+
+    class Node(Urllib3HttpNode):
+        def __init__(self, config: Any) -> None:
+            super().__init__(config)
+            self.pool.ConnectionCls = impatient(self.pool.ConnectionCls)
+
+        def perform_request(self, *what: Any, **how: Any) -> Any:
+            try:
+                return super().perform_request(*what, **how)
+            except ConnectionTimeout as error:
+                if any(isinstance(each, ConnectTimeoutError) for each in error.errors):
+                    raise ConnectionError(error.message, errors=error.errors) from None
+                raise
+
+    return Node
 
 
 def _node_behind(proxy: str, settings: Connection) -> type:

@@ -41,6 +41,11 @@ class Connection(BaseModel):
         "What the environment says of proxies is not used.",
     )
     timeout_s: float = Field(default=30.0, gt=0, description="Seconds until a request without an answer is given up.")
+    connect_timeout_s: float = Field(
+        default=5.0,
+        gt=0,
+        description="Seconds until a host that takes no connection is given up; behind a proxy `timeout_s` holds.",
+    )
 
     @model_validator(mode="before")
     @classmethod

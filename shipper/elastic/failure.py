@@ -5,6 +5,7 @@ No line ever holds a credential.
 
 import base64
 import json
+import re
 import socket
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +17,8 @@ import orjson
 
 from shipper.clock import SystemClock
 
+_SECONDS = re.compile(r"\((?:connect|read) timeout=(\d+(?:\.\d+)?)\)", re.ASCII)
+"""How the library says how long it has waited."""
 LONGEST_REASON = 500
 """Characters of the server's own words that are shown."""
 LONGEST_AFTER_S = 300.0
@@ -129,10 +132,14 @@ def of_silence(where: str, error: BaseException, timeout_s: float, proxy: str = 
     for each in chain:
         if (found := _of_one(each)) is not None:
             return ElasticError(f"{where}: {found[0]}", grave=found[1])
+    if any("Timeout" in name for name in names):
+        waited = [float(seconds) for each in chain for seconds in _SECONDS.findall(str(each))]
+        waited_s = waited[0] if waited else timeout_s
+        if "ConnectTimeoutError" in names:
+            return ElasticError(f"{where}: no connection within {waited_s:g} s; check `url`, and firewalls on the way")
+        return ElasticError(f"{where}: no answer within {waited_s:g} s")
     if names & {"IncompleteRead", "ProtocolError", "DecodeError"}:
         return ElasticError(f"{where}: the answer breaks off in the middle")
-    if any("Timeout" in name for name in names):
-        return ElasticError(f"{where}: no answer within {timeout_s:g} s")
     if "SerializationError" in names:
         return ElasticError(f"{where}: the answer is no JSON; {OTHER_SERVER}")
     return ElasticError(f"{where}: no answer ({type(chain[-1]).__name__})")

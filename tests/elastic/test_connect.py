@@ -5,7 +5,7 @@ import logging
 import socket
 import ssl
 import traceback
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from urllib.parse import quote
 
 import pytest
@@ -250,6 +250,60 @@ def test_no_answer_in_time_is_said_with_the_time():
         url = f"http://127.0.0.1:{held.getsockname()[1]}"
 
         assert str(failure(url, timeout_s=0.2)) == f"{url}: no answer within 0.2 s"
+
+
+@contextmanager
+def nowhere():
+    """An address that drops what is sent to it: the system answers nobody while too many wait to be accepted."""
+    with ExitStack() as held:
+        full = held.enter_context(socket.socket())
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(4):
+            waiting = held.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        yield f"http://127.0.0.1:{full.getsockname()[1]}"
+
+
+def test_where_nobody_answers_it_gives_up_sooner():
+    """Packets that a firewall drops cost a fraction of the time that an answer may take."""
+    with nowhere() as url:
+        assert str(failure(url, connect_timeout_s=0.2)) == (
+            f"{url}: no connection within 0.2 s; check `url`, and firewalls on the way"
+        )
+
+
+def test_behind_a_host_where_nobody_answers_the_next_one_is_tried():
+    """At once: nothing was sent to the first."""
+    with nowhere() as url, serving() as server, reaching(f"{url},{server.url}", connect_timeout_s=0.2) as elastic:
+        for _ in range(2):
+            elastic.request("GET", "/_x")
+        assert len([request for request in server.requests if request.path == "/_x"]) == 2
+
+
+def test_a_host_that_says_nothing_while_tls_begins_is_given_up_as_soon():
+    """Nothing was sent to it either."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        url = f"https://127.0.0.1:{held.getsockname()[1]}"
+
+        assert str(failure(url, connect_timeout_s=0.2)).startswith(f"{url}: no connection within 0.2 s; ")
+
+
+def test_a_body_may_take_longer_than_to_connect():
+    """On a slow line, or to a server that is slow to read."""
+    with ExitStack() as held:
+        busy = held.enter_context(socket.socket())
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        url = f"http://127.0.0.1:{busy.getsockname()[1]}"
+        elastic = held.enter_context(reaching(url, connect_timeout_s=0.1, timeout_s=0.6))
+        with pytest.raises(ElasticError) as caught:
+            elastic.request("POST", "/_bulk", b"x" * (32 << 20))
+
+        assert str(caught.value) == f"{url}: no answer within 0.6 s"
 
 
 # ── TLS ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
