@@ -9,13 +9,16 @@ sink moved it there as text). What an index cannot tell, and what therefore is t
 
 * A list is its elements: a list in a list is what stands in it, a list of objects `a: [{"b": 1}]` has a field `a.b`,
   and of a name that stands there both flat and nested all values count.
-* An object without a value in it, or with nothing but `IN_EVERY_RECORD`, is not there.
+* An object without a value in it, or with nothing but `IN_EVERY_RECORD`, is not there; nor is one all of whose values
+  were moved to `labels`.
 * In a field that holds numbers, texts that Java reads as numbers and we do not (`5d`, ` 5`) are numbers, and an empty
   text is not there. In one that holds texts a number with an exponent is written as Java does: no wildcard finds it.
-* What was moved to `labels` and is longer than `LONGEST_KEYWORD` is not there; a text that reads like a list is one.
+* What stands under `labels` and is longer than `LONGEST_KEYWORD` is not there; a text there that reads like a list was
+  moved, and is one.
 * An IPv4 address that a record's own `source.ip` writes as IPv6 (`::ffff:10.0.0.1`) is that IPv4 address.
-* `labels` of a record's own that have the name of a field count as that field's moved value. Written flat
-  (`"labels.env": …`) they are not there. `labels:*` finds what was moved as well.
+* `labels` of a record's own that have the name of a field count as that field's moved value. `labels:*` finds what
+  was moved as well, and what was written flat (`"labels.env": …`), for it is stored as members of `labels`. A name that
+  stands there in both ways has both values.
 * Of a word with more than `LONGEST_KEYWORD` letters no wildcard finds the end.
 
 The predicate sets right what these bring too much; what NOT leaves out because of them stays out.

@@ -11,6 +11,7 @@ import orjson
 
 from shipper.elastic.names import index_of
 from shipper.model import Batch
+from shipper.sink.labels import gathered, may_be_flat
 from shipper.sink.pace import SMALLEST_BYTES
 
 HEAD_BYTES = 128
@@ -145,6 +146,7 @@ def pack(
     rows: Sequence[bytes], ids: Sequence[bytes], indices: Sequence[str], new: Callable[[], Compressor] | None
 ) -> bytes | None:
     """The body, ready to be sent; None when a row is not one line: it would end where the server reads a line break.
+    Flat names of labels are members of `labels` in it.
 
     `new` makes what it is compressed with.
     """
@@ -155,6 +157,8 @@ def pack(
         if any(map(contains, rows[part], repeat(NEWLINE))):
             return None
         piece = frame(rows[part], ids[part], indices[part])
+        if may_be_flat(piece):
+            piece = frame(list(map(gathered, rows[part])), ids[part], indices[part])
         packed.append(compressor.compress(piece) if compressor else piece)
     return b"".join([*packed, compressor.flush()] if compressor else packed)
 

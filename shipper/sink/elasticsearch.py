@@ -5,7 +5,8 @@ Rows are stored when Elasticsearch has acknowledged them. While it is away, or s
 dropped: the sink raises `Retry`, reading waits. Of a batch only the rows that are not settled are sent again.
 
 A row that Elasticsearch refuses for one of its fields is sent once more with that field as text under `labels`, then
-with all fields there that the template does not know. What it refuses even so goes to the quarantine.
+with all fields there that the template does not know. What it refuses even so goes to the quarantine. `labels.NAME`
+that a record has flat is stored as a member of `labels`: only there Elasticsearch would find it.
 """
 
 import random

@@ -1,5 +1,5 @@
 """Rows that Elasticsearch refuses for what is in them: which field it is, and the row with it moved under `labels`, as
-text. Pure."""
+text. And rows that it takes and does not index: flat names `labels.NAME`, which become members of `labels`. Pure."""
 
 import json
 import re
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import orjson
+import re2
 
 from shipper.elastic.template import LABELS
 from shipper.model import Doc
@@ -18,6 +19,11 @@ NEVER = frozenset(
 LONGEST_NAME = 512
 """Characters of a name under `labels`: name and text together have a limit."""
 LONGEST_REASON = 300
+
+FLAT = f"{LABELS}."
+_FLAT_KEY = f'"{FLAT}'.encode()
+# Most of what costs is how often the first of these letters occurs in a row. 0.2 µs a row; `in` takes 0.7.
+_PIECE_OF_FLAT = re2.compile(re2.escape(FLAT[FLAT.index("b") :]).encode())
 
 _OFFENDERS = [
     re.compile(pattern, re.DOTALL)
@@ -112,7 +118,7 @@ def _last(error: Doc) -> Doc:
 
 def relabelled(row: bytes, names: Sequence[str]) -> bytes | None:
     """The row with these fields under `labels`; None when it has none of them, or cannot be read."""
-    doc = _read(row)
+    doc = _read(gathered(row))
     if doc is None:
         return None
     moved: Doc = {}
@@ -126,6 +132,26 @@ def relabelled(row: bytes, names: Sequence[str]) -> bytes | None:
         return None
     doc[LABELS] = {**labels, **{_safe(name): _text(value) for name, value in moved.items()}}
     return _write(doc)
+
+
+def may_be_flat(body: bytes) -> bool:
+    """False when no row in it has a key `labels.NAME`; a quick look."""
+    return _PIECE_OF_FLAT.search(body) is not None and _FLAT_KEY in body
+
+
+def gathered(row: bytes) -> bytes:
+    """The row with its keys `labels.NAME` as members of `labels`: of others Elasticsearch takes no notice. A name that
+    is a member already has both values."""
+    doc = _read(row) if _FLAT_KEY in row else None
+    flat = [key for key in doc or () if key.startswith(FLAT) and key != FLAT]
+    if not doc or not flat:
+        return row
+    labels = doc.get(LABELS, {})
+    members: Doc = labels if isinstance(labels, dict) else {LABELS: labels}
+    for key in flat:
+        name, value = _safe(key.removeprefix(FLAT)), doc.pop(key)
+        members[name] = [value, members[name]] if name in members else value
+    return _write({**doc, LABELS: members})
 
 
 def strangers(row: bytes, known: Fields) -> list[str]:

@@ -81,6 +81,9 @@ SHAPES = [
     {"timestamp": at(9), "message": 5},
     {"timestamp": at(9), "message": "m", "labels": {"env": "prod", "team": ["a", "b"], "n": 5}},
     {"timestamp": at(9), "message": "m", "labels": "plain"},
+    {"timestamp": at(9), "message": "m", "labels.env": "prod", "labels.region": "eu west"},
+    {"timestamp": at(9), "message": "m", "labels.env": "stage", "labels": {"team": "d"}, "labels.n": 7},
+    {"timestamp": at(9), "message": "m", "labels.a.b": {"c": "deep"}},
     {"timestamp": at(9), "message": "m", "error.type": "app.errors.TimeoutError"},
     {"timestamp": at(9), "message": "m", "error.type": LONG + " refused"},
     # times

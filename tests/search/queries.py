@@ -60,7 +60,8 @@ OBJECTS = """
 event:* | event:failed | event:"user logged in" | event:*logged* | event.action:login | user:* | user:bob | user.id:u3 | user:*e*
 error:* | error:"plain text error" | http:* | record:* | record.level.name:ERROR | record.extra.model:gpt* | record.level.no:>30
 req.url:* | req:* | res.statusCode:200 | err.type:TypeError | labels.env:prod | labels.env:* | labels.team:a | labels.team:c
-labels.n:5 | labels:plain | log.origin.file.line:3 | log:* | health.environment.debug:true | health.environment.debug:perhaps
+labels.n:5 | labels.n:7 | labels.region:"eu west" | labels.region:eu* | labels.env:stage | NOT labels.env:prod | labels.a.b.c:deep
+labels.team:d | NOT labels.region:* | labels.n:>5 | labels:plain | log.origin.file.line:3 | log:* | health.environment.debug:true | health.environment.debug:perhaps
 health.environment.debug:* | health.services.database.status:connected | weird\\/\\~\\"\\*':abc | ключ:значение | a\\ b:c | x.y.z:1
 x.y.w:2 | x.y:* | x:* | exception:* | ecs.version:1.6.0 | hostname:h | gone:* | NOT gone:* | gone.deeper:1 | message.text:inside
 message.n:5 | seq2:5

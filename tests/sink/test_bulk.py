@@ -91,6 +91,15 @@ def test_a_row_that_is_more_than_a_line_is_not_packed():
     assert pack([b'{"a":1}\n{"delete":{"_id":"f-0"}}'], [b"f-10"], (), None) is None
 
 
+def test_flat_names_of_labels_are_sent_as_members():
+    """Wherever in the bulk the row stands; all others keep their bytes."""
+    rows = [b'{"labels.env":"x", "n":1}' if n == 200 else b'{"n":  %d}' % n for n in range(300)]
+    ids = [b"%d" % n for n in range(300)]
+    expected = [b'{"n":1,"labels":{"env":"x"}}' if n == 200 else row for n, row in enumerate(rows)]
+
+    assert pack(rows, ids, (), None) == frame(expected, ids)
+
+
 def test_ids_are_event_ids():
     """Over several spans, as the batch itself gives them."""
     made = batch(["2026-11-20T10:00:00Z"] * 5, [(0, 2, "f"), (2, 2, "empty"), (2, 5, "g")])

@@ -6,7 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipper.elastic.template import mapping
-from shipper.sink.labels import NEVER, are_too_many, fields_of, offender, reason_of, relabelled, strangers
+from shipper.sink.labels import (
+    NEVER,
+    are_too_many,
+    fields_of,
+    gathered,
+    may_be_flat,
+    offender,
+    reason_of,
+    relabelled,
+    strangers,
+)
 
 OFFENDERS = [
     ("[1:6] failed to parse field [n] of type [long] in document with id 'x-0'. Preview of field's value: 'abc'", "n"),
@@ -90,6 +100,8 @@ MOVES = [
     (b'{"labels":"x"}', "labels", {"labels": {"labels": "x"}}),
     (b'{"labels":["a"]}', "labels", {"labels": {"labels": '["a"]'}}),
     (b'{"labels":{"a":{"b":1}}}', "labels", {"labels": {"labels": '{"a":{"b":1}}'}}),
+    (b'{"labels.a":{"b":1}}', "labels", {"labels": {"labels": '{"a":{"b":1}}'}}),
+    (b'{"labels.a":1,"n":2}', "n", {"labels": {"a": 1, "n": "2"}}),
     (b'{"labels":{"a":"1"},"n":2}', "n", {"labels": {"a": "1", "n": "2"}}),
     (b'{"labels":"x","n":2}', "n", {"labels": {"labels": "x", "n": "2"}}),
     (b'{"n":12345678901234567890123,"m":1.10}', "n", {"m": 1.1, "labels": {"n": "12345678901234567890123"}}),
@@ -138,6 +150,39 @@ def test_fields_of_an_index_may_be_nested():
     known = fields_of({"properties": {"o": {"properties": {"a": {"type": "long"}}}, "f": {"type": "flattened"}}})
 
     assert [known.has(name) for name in ("o.a", "f", "f.x", "o", "o.b")] == [True, True, True, False, False]
+
+
+FLAT = [
+    (b'{"labels.env":"prod","n":1}', {"n": 1, "labels": {"env": "prod"}}),
+    (b'{"labels.a.b":{"c":[1,null]},"labels":{"x":1}}', {"labels": {"x": 1, "a.b": {"c": [1, None]}}}),
+    (b'{"labels.env":"flat","labels":{"env":"inside"}}', {"labels": {"env": ["flat", "inside"]}}),
+    (b'{"labels.env":"prod","labels":"plain"}', {"labels": {"labels": "plain", "env": "prod"}}),
+    (b'{"labels.env":"prod","labels":["plain"]}', {"labels": {"labels": ["plain"], "env": "prod"}}),
+    (b'{"labels.a\\u0000":1}', {"labels": {"a\ufffd": 1}}),
+    (b'{"labels.":1}', {"labels.": 1}),
+    (b'{"a":"labels.env","b":{"labels.env":1}}', {"a": "labels.env", "b": {"labels.env": 1}}),
+]
+
+
+@pytest.mark.parametrize(("row", "expected"), FLAT)
+def test_flat_names_of_labels_become_members(row, expected):
+    """Only there they are indexed; nothing of them is lost, whatever `labels` is."""
+    assert (orjson.loads(gathered(row)), may_be_flat(row)) == (expected, True)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [b"{}", b'{"labels":{"a":1}}', b'{"slabels.a":1}', b'{"a":"bels. labels."}', b'{"labels.a":', b'["labels.a"]'],
+)
+def test_a_row_without_flat_names_keeps_its_bytes(row):
+    """And costs no more than a look, unless it looks as if it had one."""
+    assert (gathered(row), may_be_flat(row)) == (row, b'"labels.' in row)
+
+
+def test_numbers_beside_flat_names_are_as_they_were():
+    """Also those that are longer than a float is exact."""
+    row = b'{"labels.n":1.10,"big":12345678901234567890123}'
+    assert gathered(row) == b'{"big":12345678901234567890123,"labels":{"n":1.10}}'
 
 
 KEYS = st.sampled_from(["a", "b", "a.b", "labels", "@timestamp", "c", ""])
