@@ -1,7 +1,7 @@
 """What a bulk request is made of, and what its answer asks of us. Pure: bytes, numbers and texts in and out."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from itertools import accumulate, repeat
 from operator import contains
@@ -107,29 +107,27 @@ def indices_of(name: str, batch: Batch) -> list[str]:
     return [known[day] for day in days]
 
 
-def ids_of(batch: Batch) -> list[bytes]:
-    """`_id` of every row: its `event.id`."""
+def actions_of(batch: Batch) -> list[bytes]:
+    """The action line of every row: created, under its `event.id`."""
     # One text for a span, cut afterwards: a fourth of what it costs row by row.
     found: list[bytes] = []
     for start, stop, origin in batch.spans:
         if stop > start:
-            prefix = f"{origin.file_id}-"
+            action = f'{{"create":{{"_id":"{origin.file_id}-'
             numbers = map(str, batch.offsets[start:stop])
-            found += (prefix + f"\n{prefix}".join(numbers)).encode().split(b"\n")
+            found += (action + f'"}}}}\n{action}'.join(numbers) + '"}}').encode().split(b"\n")
     return found
 
 
-def frame(rows: Sequence[bytes], ids: Sequence[bytes], indices: Sequence[str] = ()) -> bytes:
+def frame(rows: Sequence[bytes], actions: Sequence[bytes], indices: Sequence[str] = ()) -> bytes:
     """The body of a bulk. Without `indices` the index stands in the path of the request."""
     parts = [b""] * (2 * len(rows) + 1)
+    parts[0:-1:2] = actions
     if indices:
         parts[0:-1:2] = [
-            b'{"create":{"_index":"%b","_id":"%b"}}' % (index.encode(), id_)
-            for index, id_ in zip(indices, ids, strict=True)
+            b'{"create":{"_index":"%b",%b' % (index.encode(), action.removeprefix(b'{"create":{'))
+            for index, action in zip(indices, actions, strict=True)
         ]
-    else:
-        heads = b'{"create":{"_id":"' + b'"}}\n{"create":{"_id":"'.join(ids) + b'"}}'
-        parts[0:-1:2] = heads.split(b"\n")
     parts[1:-1:2] = rows
     return b"\n".join(parts)
 
@@ -143,7 +141,7 @@ class Compressor(Protocol):
 
 
 def pack(
-    rows: Sequence[bytes], ids: Sequence[bytes], indices: Sequence[str], new: Callable[[], Compressor] | None
+    rows: Sequence[bytes], actions: Sequence[bytes], indices: Sequence[str], new: Callable[[], Compressor] | None
 ) -> bytes | None:
     """The body, ready to be sent; None when a row is not one line: it would end where the server reads a line break.
     Flat names of labels are members of `labels` in it.
@@ -156,29 +154,35 @@ def pack(
         part = slice(start, start + PIECE_ROWS)
         if any(map(contains, rows[part], repeat(NEWLINE))):
             return None
-        piece = frame(rows[part], ids[part], indices[part])
+        piece = frame(rows[part], actions[part], indices[part])
         if may_be_flat(piece):
-            piece = frame(list(map(gathered, rows[part])), ids[part], indices[part])
+            piece = frame(list(map(gathered, rows[part])), actions[part], indices[part])
         packed.append(compressor.compress(piece) if compressor else piece)
     return b"".join([*packed, compressor.flush()] if compressor else packed)
 
 
-def sizes_of(rows: Sequence[bytes]) -> list[int]:
-    """Bytes that each row takes in a body, or a little more."""
-    return list(map(HEAD_BYTES.__add__, map(len, rows)))
+def size_of(rows: Sequence[bytes]) -> int:
+    """Bytes that these rows take in a body, or a little more."""
+    return sum(map(len, rows)) + HEAD_BYTES * len(rows)
 
 
-def cut(sizes: Sequence[int], most_bytes: int, most_rows: int, requests: int) -> list[range]:
-    """Rows of these sizes as runs of neighbours: none above a limit unless it is a single row, and as many as there may
-    be `requests` at a time where that leaves each of them worth it."""
-    until = list(accumulate(sizes))
-    share = max(-(-until[-1] // requests), SMALLEST_BYTES) if until else 0
+def cut(lengths: Iterable[int], most_bytes: int, most_rows: int, requests: int) -> list[range]:
+    """Rows of these lengths as runs of neighbours: none above a limit unless it is a single row, and as many as there
+    may be `requests` at a time where that leaves each of them worth it."""
+    until = list(accumulate(lengths))
+
+    def size(row: int) -> int:
+        """Of all rows to this one, with their action lines."""
+        return until[row] + HEAD_BYTES * (row + 1)
+
+    every = range(len(until))
+    share = max(-(-size(every[-1]) // requests), SMALLEST_BYTES) if until else 0
     found: list[range] = []
     start = before = 0
     while start < len(until):
-        enough = bisect_left(until, before + share, start) + 1
-        fitting = bisect_right(until, before + most_bytes, start)
+        enough = bisect_left(every, before + share, start, key=size) + 1
+        fitting = bisect_right(every, before + most_bytes, start, key=size)
         stop = max(start + 1, min(enough, fitting, start + most_rows, len(until)))
         found.append(range(start, stop))
-        start, before = stop, until[stop - 1]
+        start, before = stop, size(stop - 1)
     return found

@@ -18,7 +18,7 @@ class Delivery:
     left: list[int]
     rows: list[bytes]
     """As they are sent."""
-    ids: list[bytes]
+    actions: list[bytes]
     indices: list[str]
     refused: list[Refused] = field(default_factory=list)
     moves: dict[int, int] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class Delivery:
         places = [place for place, row in enumerate(self.left) if row in rows]
         self.left = [self.left[place] for place in places]
         self.rows = [self.rows[place] for place in places]
-        self.ids = [self.ids[place] for place in places]
+        self.actions = [self.actions[place] for place in places]
         self.indices = [self.indices[place] for place in places]
 
     def mended(self, row: int, out: bytes, error: Doc, known: Fields | None) -> bytes | None:

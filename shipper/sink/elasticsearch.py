@@ -22,7 +22,7 @@ from shipper.elastic.setup import ensure
 from shipper.elastic.template import mapping
 from shipper.errors import Blocked, Retry, UsageError
 from shipper.model import Batch, Doc, Gather, Refused
-from shipper.sink.bulk import NEWLINE, Compressor, Item, Verdict, cut, ids_of, indices_of, items, pack, sizes_of
+from shipper.sink.bulk import NEWLINE, Compressor, Item, Verdict, actions_of, cut, indices_of, items, pack, size_of
 from shipper.sink.delivery import Delivery
 from shipper.sink.labels import Fields, are_too_many, fields_of, reason_of
 from shipper.sink.pace import Pace, wait_s
@@ -114,7 +114,7 @@ class ElasticsearchSink:
         if not batch.out:
             return Delivery(batch, [], [], [], [])
         indices = indices_of(self._context.name, batch)
-        return Delivery(batch, list(range(len(batch.out))), batch.out, ids_of(batch), indices)
+        return Delivery(batch, list(range(len(batch.out))), batch.out, actions_of(batch), indices)
 
     def _check_templates(self, indices: set[str]) -> None:
         """Before the first rows of an index: somebody may have removed them since yesterday's. Again when the server
@@ -131,10 +131,10 @@ class ElasticsearchSink:
 
     def _send_some(self, delivery: Delivery) -> None:
         """As many requests as there may be at a time. Raises `Retry`."""
-        todo = Delivery(delivery.batch, delivery.left, delivery.rows, delivery.ids, delivery.indices)
+        todo = Delivery(delivery.batch, delivery.left, delivery.rows, delivery.actions, delivery.indices)
         if delivery.blocked:
             todo.keep(set(delivery.left) - delivery.blocked.keys())
-        runs = cut(sizes_of(todo.rows), self._pace.bytes, self._config.bulk_rows, self._pace.requests)
+        runs = cut(map(len, todo.rows), self._pace.bytes, self._config.bulk_rows, self._pace.requests)
         runs = runs[: self._pace.requests]
         if len(runs) == 1:
             answers: Iterable[list[Item] | ElasticError] = [self._request(todo, runs[0])]
@@ -147,7 +147,7 @@ class ElasticsearchSink:
         part = slice(run.start, run.stop)
         indices = todo.indices[part]
         one = indices.count(indices[0]) == len(indices)
-        body = pack(todo.rows[part], todo.ids[part], () if one else indices, self._compressor)
+        body = pack(todo.rows[part], todo.actions[part], () if one else indices, self._compressor)
         if body is None:
             return BROKEN
         path = f"/{indices[0]}/_bulk?{self._query}" if one else f"/_bulk?{self._query}"
@@ -203,7 +203,7 @@ class ElasticsearchSink:
             return []
         if error.status != 413:
             return [error]
-        self._pace.was_too_large(sum(sizes_of(todo.rows[run.start : run.stop])))
+        self._pace.was_too_large(size_of(todo.rows[run.start : run.stop]))
         if len(run) == 1:
             row, size = todo.left[run.start], len(todo.rows[run.start])
             settled.add(row)
