@@ -1,6 +1,8 @@
 """What can be done to a request on its way: `proxy.next(answers(503), lost_acknowledgement)`; see `proxy.py`."""
 
+import contextlib
 import itertools
+import threading
 from collections.abc import Callable
 
 import orjson
@@ -54,6 +56,19 @@ def late(seconds: float) -> Fault:
     def fault(exchange: Exchange) -> None:
         answer = exchange.forward()
         exchange.wait(seconds)
+        exchange.answer(answer)
+
+    return fault
+
+
+def together(count: int, seconds: float) -> Fault:
+    """The server stores everything at once; its answer comes when so many requests are under way, or after a while."""
+    met = threading.Barrier(count, timeout=seconds)
+
+    def fault(exchange: Exchange) -> None:
+        answer = exchange.forward()
+        with contextlib.suppress(threading.BrokenBarrierError):
+            met.wait()
         exchange.answer(answer)
 
     return fault

@@ -21,6 +21,7 @@ from tests.faults.faults import (
     of_index,
     refuses,
     says,
+    together,
     too_large,
 )
 from tests.faults.proxy import Fault, Proxy, passes
@@ -83,10 +84,10 @@ def test_only_what_is_not_stored_is_sent_again(elasticsearch: Elasticsearch, pro
 
 @pytest.mark.parametrize("elasticsearch", ["8"], indirect=True)
 def test_some_requests_at_a_time(elasticsearch: Elasticsearch, proxy: Proxy, sending: Make) -> None:
-    """As many as are allowed, and fewer where the server says that it is busy."""
-    sent = sending(requests=3)
+    """As many as are allowed."""
+    sent = sending(requests=3, age_s=5.0)
     sent.write()
-    proxy.always(late(0.3))
+    proxy.next(*[together(3, 10.0)] * 3)
     sent.once()
     assert (sent.offsets(elasticsearch), proxy.most_in_flight) == (sent.expected, 3)
 
