@@ -79,9 +79,9 @@ def test_records_are_the_same_bytes(stores):
 
 
 def test_the_same_queries_find_the_same(stores, elasticsearch, looks_at_few):
-    """Which records, in which order, and how many; all queries of the table, in the short form every second."""
-    step = 1 if os.environ.get("SHIPPER_CAMPAIGN") == "full" else 2 if elasticsearch.version.startswith("8") else 3
-    queries = QUERIES[::step]
+    """Which records, in which order, and how many; in the short form of the table every third query, others on 9."""
+    first, step = (0, 1) if os.environ.get("SHIPPER_CAMPAIGN") == "full" else (int(elasticsearch.version[0]) - 8, 3)
+    queries = QUERIES[first::step]
     wrong = []
     for query in queries:
         expected = ids(found(stores.embedded, query))
