@@ -51,6 +51,26 @@ for (long days : users.values()) {
 return new ArrayList(rows.values());
 """
 
+LAYERS: tuple[Json, ...] = (
+    {
+        "mark": "rect",
+        "encoding": {
+            "color": {
+                "field": "share",
+                "type": "quantitative",
+                "title": "Seen again",
+                "scale": {"range": ["#f5f7fa", "#54b399"], "domain": [0, 1]},
+                "legend": {"format": ".0%"},
+            }
+        },
+    },
+    {
+        "mark": {"type": "text", "fontSize": 11, "color": "#1a1c21"},
+        "encoding": {"text": {"field": "label", "type": "nominal"}},
+    },
+)
+"""The share as a colour, and on it as a text: of how many."""
+
 
 def aggregations(panel: Panel, to: Any) -> Json:
     """Rows `{cohort, day, users, again}` at `seen.rows.value`. `to`: end of the window in ms since the epoch."""
@@ -92,22 +112,5 @@ def specification(panel: Panel, index: str) -> Json:
                 {"field": "again", "type": "quantitative", "title": "Seen again"},
             ],
         },
-        "layer": [
-            {
-                "mark": "rect",
-                "encoding": {
-                    "color": {
-                        "field": "share",
-                        "type": "quantitative",
-                        "title": "Seen again",
-                        "scale": {"range": ["#f5f7fa", "#54b399"], "domain": [0, 1]},
-                        "legend": {"format": ".0%"},
-                    }
-                },
-            },
-            {
-                "mark": {"type": "text", "fontSize": 11, "color": "#1a1c21"},
-                "encoding": {"text": {"field": "label", "type": "nominal"}},
-            },
-        ],
+        "layer": list(LAYERS),
     }
