@@ -138,7 +138,7 @@ def test_supervisord_runs_the_programs(tmp_path):
             stdout=subprocess.DEVNULL,
         )
         try:
-            wait_for(lambda: log.exists() and b"signed in" in log.read_bytes())
+            wait_for(lambda: log.exists() and b"signed in" in log.read_bytes(), 90)
         finally:
             process.stdin.close()
             process.wait(15)

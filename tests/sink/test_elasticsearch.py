@@ -97,7 +97,7 @@ def test_a_batch_is_cut_by_rows(server, making):
 
 def test_requests_are_under_way_together(server, making):
     """As many as are allowed: each waits for the other."""
-    met = threading.Barrier(2, timeout=5)
+    met = threading.Barrier(2, timeout=30)
     answer = server.otherwise
     server.otherwise = lambda request: (met.wait(), answer(request))[1]
 
