@@ -27,6 +27,7 @@ STRUCK = "***"
 
 RIGHTS = "give this user or API key the rights that `shipper setup --dry-run` prints"
 LET_IN = "check `api_key` (ELASTICSEARCH_API_KEY), or `username` and `password`"
+BLOCKED = "make room on its disks, or see who blocks it: GET /_cluster/settings, GET /INDEX/_settings"
 OTHER_SERVER = "something else answers here; check `url`"
 
 
@@ -74,10 +75,21 @@ def of_answer(
     body = _parsed(body)
     error = body.get("error") if isinstance(body, dict) else None
     kind = censor(str(error.get("type", ""))) if isinstance(error, dict) else ""
-    reason = str(error.get("reason", "")) if isinstance(error, dict) else str(error or "")
+    reason = ": ".join(_reasons(error)) if isinstance(error, dict) else str(error or "")
     words = one_line(censor(reason or kind))
     what, grave = _remedy(status, kind, words, known)
     return ElasticError(f"{where}: {what}", status, grave=grave, kind=kind, after=_after(headers))
+
+
+def _reasons(error: dict[str, Any]) -> Iterator[str]:
+    """What the server says, and what it says lies at the bottom of it: the first alone is often no help."""
+    causes = [error]
+    while isinstance(cause := causes[-1].get("caused_by"), dict):
+        causes.append(cause)
+    roots = error.get("root_cause")
+    if len(causes) == 1 and isinstance(roots, list) and roots and isinstance(roots[0], dict):
+        causes.append(roots[0])
+    yield from dict.fromkeys(str(each["reason"]) for each in (error, causes[-1]) if each.get("reason"))
 
 
 def _remedy(status: int, kind: str, words: str, known: bool) -> tuple[str, bool]:
@@ -95,6 +107,8 @@ def _remedy(status: int, kind: str, words: str, known: bool) -> tuple[str, bool]
         )
     if status == 403 and kind != "cluster_block_exception":
         return f"not allowed (403): {words}; {RIGHTS}", True
+    if kind == "cluster_block_exception" and status != 503:
+        return f"{words.rstrip(';')} ({status}); {BLOCKED}", status == 403
     return f"{words} ({status})", 400 <= status < 500 and status not in (408, 413, 429)
 
 

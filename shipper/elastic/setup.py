@@ -5,7 +5,7 @@
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
@@ -50,7 +50,7 @@ class Plan(NamedTuple):
 def plan(elastic: Elastic, name: str, today: str) -> Plan:
     """All that has to change for a pipeline; `today` is a time in RFC 3339. Raises `ElasticError`."""
     changes, warnings, fine = _plan_templates(elastic, name)
-    warnings += _overruled(elastic, name, today)
+    warnings += _overruled(elastic, name, [index_of(name, "records", today), index_of(name, ALERTS, today)])
     indices = _indices(elastic, name)
     mine = {index: version for index, version in _made_by_us(elastic, name).items() if index in indices}
     strangers = sorted(indices.keys() - mine.keys())
@@ -79,14 +79,16 @@ def apply(elastic: Elastic, change: Change) -> str:
     return ""
 
 
-def ensure(elastic: Elastic, name: str) -> None:
-    """What a run makes sure of before it writes: our templates are there, and not older than we are.
+def ensure(elastic: Elastic, name: str, indices: Iterable[str] = ()) -> None:
+    """What a run makes sure of before it writes: our templates are there, not older than we are, and no other one comes
+    before them for these `indices`.
 
     Without the permission to look, or to replace an older one, it says so and returns. Raises `ElasticError`, `grave`
     when a template is foreign, or is missing and may not be made: what is written without it can't be searched well.
     """
     try:
         changes, warnings, _ = _plan_templates(elastic, name)
+        warnings += _overruled(elastic, name, indices)
     except ElasticError as error:
         if error.status != 403:
             raise
@@ -149,17 +151,22 @@ def _plan_templates(elastic: Elastic, name: str) -> Plan:
 
 def _template(elastic: Elastic, own_name: str) -> Json | None:
     try:
-        answer = elastic.request("GET", f"/_index_template/{own_name}")
+        found = _shown(elastic, f"/_index_template/{own_name}")
     except ElasticError as error:
         if error.status != 404:
             raise
         return None
-    # What stands before a server, or in the place of one in a test, may answer anything.
-    found = answer.get("index_templates") if isinstance(answer, dict) else None
     if not found:
         return None
     body: Json = found[0]["index_template"]
     return {key: value for key, value in body.items() if key not in _DATES}
+
+
+def _shown(elastic: Elastic, path: str) -> list[Json]:
+    answer = elastic.request("GET", path)
+    # What stands before a server, or in the place of one in a test, may answer anything.
+    found = answer.get("index_templates") if isinstance(answer, dict) else None
+    return found or []
 
 
 def _refuse_foreign(elastic: Elastic, own_name: str, name: str, there: Json) -> None:
@@ -174,12 +181,12 @@ def _refuse_foreign(elastic: Elastic, own_name: str, name: str, there: Json) -> 
         )
 
 
-def _overruled(elastic: Elastic, name: str, today: str) -> Iterator[str]:
-    """A line for every foreign template that comes before one of ours."""
+def _overruled(elastic: Elastic, name: str, indices: Iterable[str]) -> Iterator[str]:
+    """A line for every foreign template that comes before one of ours, for one of these indices."""
     shown = "index_templates.name,index_templates.index_template.index_patterns,index_templates.index_template.priority"
-    found = elastic.request("GET", f"/_index_template?filter_path={shown}").get("index_templates", [])
-    for stream, own_name in (("records", name), (ALERTS, f"alerts-{name}")):
-        index = index_of(name, stream, today)
+    found = _shown(elastic, f"/_index_template?filter_path={shown}")
+    for index in indices:
+        own_name = name if day_of(name, index) else f"alerts-{name}"
         for other in found:
             priority = other["index_template"].get("priority", 0)
             patterns = other["index_template"]["index_patterns"]

@@ -122,7 +122,7 @@ class ElasticsearchSink:
         if not self._config.manage_templates or indices <= self._ready:
             return
         try:
-            ensure(self.elastic, self._context.name)
+            ensure(self.elastic, self._context.name, [max(indices - self._ready)])
         except ElasticError as error:
             raise self._retry(error) from None
         self._ready |= indices

@@ -35,9 +35,9 @@ class Answer(NamedTuple):
     cut: int | None = None
 
 
-def error(status: int, kind: str = "some_exception", reason: str = "some reason") -> Answer:
+def error(status: int, kind: str = "some_exception", reason: str = "some reason", **more: Any) -> Answer:
     """As Elasticsearch says that it does not do a request."""
-    return Answer(status, json.dumps({"error": {"type": kind, "reason": reason}, "status": status}).encode())
+    return Answer(status, json.dumps({"error": {"type": kind, "reason": reason, **more}, "status": status}).encode())
 
 
 def bulk(*items: int | dict[str, Any]) -> Answer:

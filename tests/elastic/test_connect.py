@@ -191,6 +191,23 @@ ANSWERS = [
     (error(400, "media_type_header_exception", "x"), True, "does not speak as Elasticsearch 8 or 9 does (400)"),
     (error(429, "es_rejected_execution_exception", "too busy"), False, "too busy (429)"),
     (error(503, "cluster_block_exception", "state not recovered"), False, "state not recovered (503)"),
+    (
+        error(403, "cluster_block_exception", "blocked by: [read-only];"),
+        True,
+        "blocked by: [read-only] (403); make room",
+    ),
+    (
+        error(429, "cluster_block_exception", "disk usage exceeded"),
+        False,
+        "disk usage exceeded (429); make room on its",
+    ),
+    (error(400, "x", "odd", caused_by={"reason": "a", "caused_by": {"reason": "b"}}), True, "odd: b (400)"),
+    (
+        error(400, "x", "all shards failed", root_cause=[{"reason": "no date"}]),
+        True,
+        "all shards failed: no date (400)",
+    ),
+    (error(400, "x", "odd", root_cause=[{"reason": "odd"}], caused_by=None), True, "odd (400)"),
     (Answer(404, b"<html>not here</html>", {"content-type": "text/html"}), True, "answers 404; something else answers"),
     (Answer(502, b"<html>Bad Gateway</html>", {"content-type": "text/html"}), False, "answers 502, as if it were busy"),
     (Answer(302, b"", {"location": "http://elsewhere"}), True, "sends us elsewhere (302)"),

@@ -137,10 +137,12 @@ def test_a_template_that_comes_before_ours_is_told(elastic, elasticsearch, name,
     other = {"index_patterns": [f"{name}-*"], "priority": 900}
     elasticsearch.request("PUT", f"/_index_template/{name}-other", other)
     (warning,) = plan(elastic, name, TODAY).warnings
+    ensure(elastic, name, [f"{name}-2026.11.23"])
     assert warning == (
         f"index template {name}-other (priority 900) takes {name}-2026.11.23 away from {name} (priority 500); "
         f"narrow its patterns: {name}-*"
     )
+    assert ("warning", warning) in said()
 
 
 def test_a_template_with_our_priority_is_told(elastic, elasticsearch, name):
