@@ -9,7 +9,7 @@ from shipper.config import default_pipeline
 from shipper.errors import UsageError
 
 
-@click.command(short_help="Every mistake of a pipeline in one go.")
+@click.command()
 @click.argument("pipeline", required=False, type=click.Path(path_type=Path))
 def check(pipeline: Path | None) -> None:
     """Check PIPELINE (default: pipelines/xionimus.yml) and its rules: file, line, what is wrong, what to write instead.

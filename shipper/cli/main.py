@@ -14,19 +14,20 @@ from shipper.errors import ShipperError
 from shipper.model import Notifier
 
 COMMANDS = {
-    "run": "shipper.cli.run:run",
-    "demo": "shipper.cli.demo:demo",
-    "check": "shipper.cli.check:check",
-    "preview": "shipper.cli.preview:preview",
-    "search": "shipper.cli.search:search",
-    "tail": "shipper.cli.search:tail",
-    "alerts": "shipper.cli.alerts:alerts",
-    "rules": "shipper.cli.rules:rules",
-    "scan": "shipper.cli.scan:scan",
-    "setup": "shipper.cli.setup:setup",
-    "quarantine": "shipper.cli.quarantine:quarantine",
-    "status": "shipper.cli.status:status",
+    "run": ("shipper.cli.run:run", "Follow the files of a pipeline."),
+    "demo": ("shipper.cli.demo:demo", "A simulated backend, followed live."),
+    "check": ("shipper.cli.check:check", "Every mistake of a pipeline in one go."),
+    "preview": ("shipper.cli.preview:preview", "Each line as it would be stored, findings marked."),
+    "search": ("shipper.cli.search:search", "Find stored records, newest first."),
+    "tail": ("shipper.cli.search:tail", "Show records as they are committed, after the last 10."),
+    "alerts": ("shipper.cli.alerts:alerts", "Alerts, newest first."),
+    "rules": ("shipper.cli.rules:rules", "List, check, test and explain rules."),
+    "scan": ("shipper.cli.scan:scan", "Findings and alerts over files or -, as JSON lines."),
+    "setup": ("shipper.cli.setup:setup", "Make Elasticsearch ready, and Kibana."),
+    "quarantine": ("shipper.cli.quarantine:quarantine", "Rows that a sink refused: list, show, replay."),
+    "status": ("shipper.cli.status:status", "Lag per file, rates, sinks, windows, tiers."),
 }
+"""Where each is, and its line in the help: which needs no command loaded, and so comes at once."""
 DATA_HELP = "Folder that holds everything shipper writes.  [default: ./data, or $SHIPPER_DATA]"
 
 
@@ -55,10 +56,14 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module, _, name = COMMANDS[cmd_name].partition(":")
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), name)
         _accept_data(command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

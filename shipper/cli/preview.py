@@ -14,7 +14,7 @@ from shipper.offline import Offline, fingerprint_key
 LEVEL_STYLES = {"critical": "bold red", "high": "red", "medium": "yellow"}
 
 
-@click.command(short_help="Each line as it would be stored, findings marked.")
+@click.command()
 @click.argument("file", metavar="FILE|-")
 @click.option(
     "--pipeline", type=click.Path(path_type=Path), help="Whose rules and names.  [default: pipelines/xionimus.yml]"

@@ -20,7 +20,7 @@ from shipper.quarantine import Entry, Replayed, entries, replay
 from shipper.state import State
 
 
-@click.group(short_help="Rows that a sink refused: list, show, replay.")
+@click.group()
 def quarantine() -> None:
     """Rows that a sink refused for good, with the reason. They stay here until they are replayed."""
 

@@ -51,7 +51,7 @@ def load(paths: Sequence[Path]) -> Loaded:
     )
 
 
-@click.group(short_help="List, check, test and explain rules.")
+@click.group()
 def rules() -> None:
     """The rules of the pipeline, or those in PATH: Sigma YAML, and gitleaks TOML for secrets."""
 

@@ -10,7 +10,7 @@ from shipper.config import default_pipeline
 from shipper.run import run_pipeline
 
 
-@click.command(short_help="Follow the files of a pipeline.")
+@click.command()
 @click.argument("pipeline", required=False, type=click.Path(path_type=Path))
 @click.option("--once", is_flag=True, help="Read all that is there, store it, and end.")
 @click.option(

@@ -14,7 +14,7 @@ from shipper.model import Finding
 from shipper.offline import Offline, fingerprint_key
 
 
-@click.command(short_help="Findings and alerts over files or -, as JSON lines.")
+@click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
 @click.option(
     "--rules",

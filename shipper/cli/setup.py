@@ -23,7 +23,7 @@ LONGEST_SHOWN = 50
 """Characters of a text in a diff; of a longer one its beginning and a checksum are shown."""
 
 
-@click.command(short_help="Make Elasticsearch ready, and Kibana.")
+@click.command()
 @click.option("--dry-run", is_flag=True, help="Print what would change, as a diff, and change nothing.")
 @click.option("--kibana", metavar="URL", help="Also import data views, searches and dashboards into this Kibana.")
 @click.argument("pipeline", required=False, type=click.Path(path_type=Path))

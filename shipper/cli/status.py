@@ -19,7 +19,7 @@ from shipper.state import State
 from shipper.store.layout import PARKED, SPOOLED, STORED, listed
 
 
-@click.command(short_help="Lag per file, rates, sinks, windows, tiers.")
+@click.command()
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.pass_context
 def status(ctx: click.Context, form: str) -> None:

@@ -155,6 +155,16 @@ def test_tail_shows_what_comes_to_elasticsearch(elasticsearch, name, tmp_path, e
     assert (rest, err, process.returncode) == (b"", b"", 0)
 
 
+def test_the_help_of_all_loads_no_command():
+    """Half a second, for those who only look what there is."""
+    code = (
+        "import sys; from shipper.cli.main import run_command; run_command(['--help']); "
+        "print([name for name in sys.modules if name.startswith('shipper.cli.') and name != 'shipper.cli.main'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert b"  search      Find stored records" in done.stdout and done.stdout.endswith(b"[]\n")
+
+
 @pytest.mark.parametrize("command", ["search", "tail"])
 def test_help_loads_no_store(command):
     """Neither DuckDB nor the client of Elasticsearch: a tenth and a fifth of a second."""
