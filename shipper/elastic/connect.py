@@ -133,7 +133,7 @@ def _node(connect_timeout_s: float) -> Any:
     """The library's way to a host, which gives up sooner where nobody is there: nothing was sent to it then, so that
     the next host is tried at once."""
     from elastic_transport import ConnectionError, ConnectionTimeout, Urllib3HttpNode  # noqa: PLC0415
-    from urllib3.exceptions import ConnectTimeoutError  # noqa: PLC0415
+    from urllib3 import exceptions  # noqa: PLC0415
 
     def impatient(kind: Any) -> Any:
         # What urllib3 itself takes for `connect` would limit the sending of a body as well.
@@ -145,7 +145,9 @@ def _node(connect_timeout_s: float) -> Any:
                 try:
                     super().connect()
                 except TimeoutError:
-                    raise ConnectTimeoutError(self, f"TLS timed out. (connect timeout={self.timeout})") from None
+                    raise exceptions.ConnectTimeoutError(
+                        self, f"TLS timed out. (connect timeout={self.timeout})"
+                    ) from None
                 finally:
                     self.timeout = given
 
@@ -160,7 +162,7 @@ def _node(connect_timeout_s: float) -> Any:
             try:
                 return super().perform_request(*what, **how)
             except ConnectionTimeout as error:
-                if any(isinstance(each, ConnectTimeoutError) for each in error.errors):
+                if any(isinstance(each, exceptions.ConnectTimeoutError) for each in error.errors):
                     raise ConnectionError(error.message, errors=error.errors) from None
                 raise
 
