@@ -43,9 +43,10 @@ test: lint
 
 bench: dev
 	$(BIN)/python benchmarks/run_once.py
+	$(BIN)/python benchmarks/elasticsearch.py
 
 campaign: dev
-	SHIPPER_CAMPAIGN=full $(BIN)/pytest -n $(WORKERS) tests/property tests/campaign
+	SHIPPER_CAMPAIGN=full $(BIN)/pytest -n $(WORKERS) tests/property tests/campaign tests/faults
 
 kibana: install
 	$(BIN)/python -m shipper.kibana
