@@ -105,14 +105,17 @@ def search(
     clock = SystemClock()
     question = Question(_tree(query), _when(since, "since", clock), _when(until, "until", clock))
     chosen = stores(click.get_current_context().obj.data)
-    missing = [chosen.missing] if chosen.missing else []
-    if missing:
+    missing: dict[str, list[str]] = {}
+    """Why → what can't be read for it."""
+    if chosen.missing:
+        missing[chosen.missing] = [chosen.missing]
         _say(chosen.missing)
 
     def unreadable(what: str, reason: str) -> None:
-        missing.append(what)
-        name = what.replace(".", "-") if what[:4].isdigit() else what
-        _say(f"{name} can't be read now and is left out: {plain(reason)}")
+        alike = missing.setdefault(reason.replace(what, ""), [])
+        alike.append(what.replace(".", "-") if what[:4].isdigit() else what)
+        if len(alike) == 1:
+            _say(f"{alike[0]} can't be read now and is left out: {plain(reason)}")
 
     with _closing(chosen):
         if "hot" not in tiers:
@@ -122,6 +125,9 @@ def search(
             click.echo(count(chosen.stores, question, unreadable))
         else:
             show(find(chosen.stores, question, limit, unreadable), form, heading=True)
+    for first, *others in missing.values():
+        if others:
+            _say(f"left out as {first}: {', '.join(others)}")
     return 1 if missing else 0
 
 

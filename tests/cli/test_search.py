@@ -11,6 +11,7 @@ import pytest
 
 from shipper.cli.main import run_command
 from shipper.cli.search import FIRST, follow
+from shipper.cli.stores import Stores
 from shipper.clock import ManualClock
 from shipper.errors import ShipperError
 from shipper.query.parse import parse
@@ -151,6 +152,33 @@ def test_an_unreadable_day_fails_the_command_but_not_the_answer(shipper, tmp_pat
     code, out, err = shipper("search", "--count")
     assert (code, out) == (1, b"3\n")
     assert err.startswith("shipper search: 2026-01-05 can't be read now and is left out: ")
+
+
+class Forbidden:
+    """Three days that nobody may read."""
+
+    where = "here"
+
+    def days(self, question):
+        return ["2026.01.05", "2026.01.06", "2026.01.07"]
+
+    def docs(self, question, day, limit):
+        raise ShipperError(f"x-{day}: not allowed")
+        yield b""
+
+    def close(self):
+        pass
+
+
+def test_days_that_cannot_be_read_for_one_reason_are_told_together(shipper, monkeypatch):
+    """All are named, and the reason only once: there may be a year of them."""
+    monkeypatch.setattr("shipper.cli.search.stores", lambda data: Stores([Forbidden()], ""))
+    assert shipper("search", "--limit", "0", "--format", "json") == (
+        1,
+        b"",
+        "shipper search: 2026-01-07 can't be read now and is left out: x-2026.01.07: not allowed\n"
+        "shipper search: left out as 2026-01-07: 2026-01-06, 2026-01-05\n",
+    )
 
 
 def start(*arguments, **how):
