@@ -26,6 +26,7 @@ LONGEST_AFTER_S = 300.0
 STRUCK = "***"
 
 RIGHTS = "give this user or API key the rights that `shipper setup --dry-run` prints"
+NEW_KEY = "make a new one (ELASTICSEARCH_API_KEY), `shipper setup --dry-run` prints how"
 LET_IN = "check `api_key` (ELASTICSEARCH_API_KEY), or `username` and `password`"
 BLOCKED = "make room on its disks, or see who blocks it: GET /_cluster/settings, GET /INDEX/_settings"
 OTHER_SERVER = "something else answers here; check `url`"
@@ -83,16 +84,19 @@ def of_answer(
 
 def _reasons(error: dict[str, Any]) -> Iterator[str]:
     """What the server says, and what it says lies at the bottom of it: the first alone is often no help."""
-    causes = [error]
-    while isinstance(cause := causes[-1].get("caused_by"), dict):
-        causes.append(cause)
-    roots = error.get("root_cause")
-    if len(causes) == 1 and isinstance(roots, list) and roots and isinstance(roots[0], dict):
-        causes.append(roots[0])
-    yield from dict.fromkeys(str(each["reason"]) for each in (error, causes[-1]) if each.get("reason"))
+    bottom, roots = error, error.get("root_cause")
+    while isinstance(cause := bottom.get("caused_by"), dict):
+        bottom = cause
+    if bottom is error and isinstance(roots, list) and roots and isinstance(roots[0], dict):
+        bottom = roots[0]
+    # Why an API key is not accepted stands apart.
+    said = (error.get("reason"), bottom.get("reason"), error.get("additional_unsuccessful_credentials"))
+    yield from dict.fromkeys(map(str, filter(None, said)))
 
 
 def _remedy(status: int, kind: str, words: str, known: bool) -> tuple[str, bool]:
+    if status == 401 and "expired" in words:
+        return f"the API key has expired (401); {NEW_KEY}", True
     if status == 401:
         return f"{'the credentials are not accepted' if known else 'asks who we are'} (401); {LET_IN}", True
     if status == 407:

@@ -186,6 +186,11 @@ def test_an_answer_is_json_or_whether_it_is_there():
 ANSWERS = [
     (error(401), True, "asks who we are (401); check `api_key`"),
     (error(403, "security_exception", "action [x] is unauthorized"), True, "not allowed (403): action [x] is unauth"),
+    (
+        error(401, "x", "no", additional_unsuccessful_credentials="API key: api key is expired"),
+        True,
+        "the API key has expired (401); make a new one",
+    ),
     (error(404, "index_not_found_exception", "no such index [x]"), True, "no such index [x] (404)"),
     (error(400, "illegal_argument_exception", "odd"), True, "odd (400)"),
     (error(400, "media_type_header_exception", "x"), True, "does not speak as Elasticsearch 8 or 9 does (400)"),
