@@ -13,7 +13,20 @@ import pytest
 from tests.e2e.shipper import COMMAND, ROOT, Said, Shipper, line
 from tests.services.supervisor import wait_for
 
-COMMANDS = ["run", "demo", "check", "preview", "search", "tail", "alerts", "rules", "scan", "quarantine", "status"]
+COMMANDS = [
+    "run",
+    "demo",
+    "check",
+    "preview",
+    "search",
+    "tail",
+    "alerts",
+    "rules",
+    "scan",
+    "setup",
+    "quarantine",
+    "status",
+]
 RUN = ("run", "pipeline.yml", "--once")
 READERS = [("search", "x"), ("tail",), ("alerts",), ("status",), ("quarantine", "list"), ("quarantine", "replay")]
 
