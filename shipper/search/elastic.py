@@ -167,9 +167,12 @@ class ElasticStore:
             self._elastic.request("DELETE", "/_pit", {"id": moment})
 
 
+_SHARDS_MISSING = ("search_phase_execution_exception", "no_shard_available_action_exception")
+
+
 def _failure(error: ElasticError) -> ShipperError:
     """A shard without a node has no words of its own."""
-    missing = error.status == 503 and error.kind == "search_phase_execution_exception"
+    missing = error.status == 503 and error.kind in _SHARDS_MISSING
     return ShipperError(
         f"{error}: not all of its shards are there; look with GET /_cat/shards" if missing else str(error)
     )
