@@ -49,7 +49,7 @@ def real_server(url: str) -> Iterator[str]:
     from tests.services.elasticsearch import Servers  # noqa: PLC0415  (only who needs it pays for Java)
 
     with Servers.begun() as servers, servers.own("8") as server:
-        yield server.url
+        yield server.client.url
 
 
 class Server:

@@ -6,6 +6,7 @@ number of others read.
 """
 
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -19,7 +20,7 @@ import orjson
 from shipper.errors import ShipperError, StateMismatch
 from shipper.model import Alert, Batch, Progress, StateChange
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SCHEMA = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -46,7 +47,22 @@ CREATE TABLE quarantine(seq INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT
   stream TEXT NOT NULL, reason TEXT NOT NULL, at REAL NOT NULL, doc BLOB NOT NULL, replayed REAL);
 CREATE UNIQUE INDEX quarantine_once ON quarantine(event_id, sink, stream);
 CREATE TABLE status(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE marked(number INTEGER PRIMARY KEY, at REAL NOT NULL);
+CREATE TABLE moves(seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, day TEXT NOT NULL, dataset TEXT NOT NULL,
+  from_tier TEXT NOT NULL, to_tier TEXT NOT NULL, step TEXT NOT NULL, reason TEXT NOT NULL, detail BLOB NOT NULL,
+  failure TEXT NOT NULL DEFAULT '', began REAL NOT NULL, changed REAL NOT NULL);
+CREATE TABLE archived(place TEXT NOT NULL, tier TEXT NOT NULL, dataset TEXT NOT NULL, day TEXT NOT NULL,
+  manifest BLOB NOT NULL, grace INTEGER NOT NULL, since REAL NOT NULL,
+  PRIMARY KEY(place, tier, dataset, day)) WITHOUT ROWID;
+CREATE TABLE chains(place TEXT PRIMARY KEY, number INTEGER NOT NULL, digest TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE holds(id INTEGER PRIMARY KEY AUTOINCREMENT, query TEXT NOT NULL, since TEXT NOT NULL, until TEXT NOT NULL,
+  reason TEXT NOT NULL, who TEXT NOT NULL, added REAL NOT NULL, released REAL, why TEXT NOT NULL DEFAULT '');
+CREATE TABLE restored(day TEXT NOT NULL, place TEXT NOT NULL, until REAL NOT NULL, detail BLOB NOT NULL,
+  PRIMARY KEY(day, place)) WITHOUT ROWID;
 """
+
+
+_IF_MISSING = re.compile(r"^\s*CREATE (?:UNIQUE )?(?:TABLE|INDEX)", re.ASCII)
 
 
 class State:
@@ -93,12 +109,14 @@ class State:
                 f"{self.path}: written by a newer shipper (format {version}, this one knows {SCHEMA_VERSION}); "
                 "upgrade shipper"
             )
-        if version == 0 and not readonly:
+        if version < SCHEMA_VERSION and readonly:
+            # Reading alone, what an older shipper wrote would lack tables.
+            State(self.path).close()
+        elif version < SCHEMA_VERSION:
             with self.transaction():
-                if self._db.execute("PRAGMA user_version").fetchone()[0] == 0:
-                    for statement in SCHEMA.split(";"):
-                        self._db.execute(statement)
-                    self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+                for statement in SCHEMA.split(";"):
+                    self._db.execute(_IF_MISSING.sub(r"\g<0> IF NOT EXISTS", statement))
+                self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     def close(self) -> None:
         self._db.close()

@@ -10,8 +10,10 @@ ROOT = Path(__file__).parent.parent / "shipper"
 
 RANKS = {
     **dict.fromkeys(["model", "errors", "metrics", "clock", "fields", "log", "lock", "join", "__init__"], 0),
-    **dict.fromkeys(["state", "context", "alerts", "store", "query", "elastic"], 1),
-    **dict.fromkeys(["source", "decode", "enrich", "detect", "redact", "quarantine", "sink", "search", "notify"], 2),
+    **dict.fromkeys(["state", "context", "alerts", "store", "query", "elastic", "objects", "archive"], 1),
+    **dict.fromkeys(
+        ["source", "decode", "enrich", "detect", "redact", "quarantine", "sink", "search", "notify", "tier"], 2
+    ),
     **dict.fromkeys(["config", "build", "rules", "offline", "spool", "holding", "kibana"], 3),
     **dict.fromkeys(["run", "writer"], 4),
     **dict.fromkeys(["cli", "example"], 5),
@@ -19,7 +21,7 @@ RANKS = {
 APART = 2
 """Packages of this rank are apart from one another."""
 
-HEAVY = {"duckdb", "elasticsearch", "elastic_transport", "isal", "supervisor", "urllib3"}
+HEAVY = {"boto3", "botocore", "duckdb", "elasticsearch", "elastic_transport", "fsspec", "isal", "supervisor", "urllib3"}
 """What is optional, or costs every start a tenth of a second, may be loaded by the function that needs it."""
 
 MODULES = sorted(ROOT.rglob("*.py"))

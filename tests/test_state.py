@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from shipper.alerts import alert_batch
-from shipper.model import Alert
+from shipper.model import Alert, StateChange
 from shipper.state import State
 from tests.batches import finished
 from tests.source.follower import Follower
@@ -99,3 +99,16 @@ def test_a_full_disk_is_told_as_it_is(state):
     state.rows("PRAGMA max_page_count=10000")
     state.set_meta("key", "stored")
     assert state.meta("key") == "stored"
+
+
+def test_what_an_older_shipper_wrote_gets_the_tables_it_lacks(tmp_path):
+    """Also when it is only read: nothing that is stored has to be given up."""
+    path = tmp_path / "state.db"
+    state = State(path)
+    state.set_meta("kept", "yes")
+    state.run(StateChange("DROP TABLE archived", ()), StateChange("PRAGMA user_version=1", ()))
+    state.close()
+    reader = State(path, readonly=True)
+    assert reader.meta("kept") == "yes"
+    assert reader.rows("SELECT * FROM archived") == []
+    reader.close()

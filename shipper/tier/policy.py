@@ -1,0 +1,132 @@
+"""How long records stay where: the section `tiers` of a pipeline file. Ages count from the end of the UTC day."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from shipper.clock import parse_duration
+from shipper.errors import UsageError
+from shipper.objects.settings import S3
+
+DAY_S = 86_400.0
+STORAGE_CLASSES = (
+    "STANDARD",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER_IR",
+    "GLACIER",
+    "DEEP_ARCHIVE",
+    "REDUCED_REDUNDANCY",
+)
+"""What S3 knows."""
+_YEARS = re.compile(r"(\d{1,3})y", re.ASCII)
+
+
+def seconds(text: object) -> float:
+    """Seconds in `24h`, `7d`, `7y` (a year has 365 days)."""
+    if isinstance(text, (int, float)) and not isinstance(text, bool):
+        return float(text)
+    years = _YEARS.fullmatch(str(text).strip())
+    if years:
+        return float(years[1]) * 365 * DAY_S
+    try:
+        return parse_duration(str(text))
+    except UsageError as error:
+        raise ValueError(f"{error}, or 7y") from None
+
+
+Duration = Annotated[float, BeforeValidator(seconds)]
+
+
+class Tier(BaseModel):
+    """A tier of the archive."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    until: Duration = Field(description="Age at which a day leaves it: `30d`.")
+    to: str = Field(
+        default="", description="`s3://bucket/prefix`, or a folder (a relative one is below the data folder)."
+    )
+    storage_class: str = Field(default="", description="Of S3: STANDARD_IA, GLACIER_IR, …; empty: the bucket's own.")
+
+
+class Override(BaseModel):
+    """A dataset with a rule of its own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    until: Duration = Field(description="Age at which it is gone: `7y`.")
+    lock: bool = Field(default=False, description="Object Lock: nobody can delete it before, not even with all rights.")
+
+
+class Prices(BaseModel):
+    """What a month costs, for `shipper tier plan`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    as_of: str = Field(description="Date of these prices: `2026-11-01`.")
+    currency: str = Field(default="USD")
+    storage: dict[str, float] = Field(
+        default={}, description="Storage class (`hot` for the hot store) → per GiB and month."
+    )
+
+
+class Tiers(BaseModel):
+    """The whole section."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    at: str = Field(default="03:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="UTC time of the daily move.")
+    grace: Duration = Field(default=DAY_S, description="Between published and deleted at the source: `24h`.")
+    hot: Duration = Field(description="Age at which a day leaves the hot store: `7d`.")
+    warm: Tier | None = Field(default=None, description="The first tier of the archive.")
+    cold: Tier | None = Field(default=None, description="The last tier of the archive.")
+    datasets: dict[str, Override] = Field(default={}, description="Datasets with a rule of their own.")
+    s3: S3 = Field(default_factory=S3)
+    prices: Prices | None = None
+
+
+class Stage(BaseModel):
+    """Where a dataset lies up to an age, in seconds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tier: str
+    place: str
+    storage_class: str
+    until: float
+    lock: bool
+
+
+def stages(tiers: Tiers, dataset: str) -> list[Stage]:
+    """The tiers of the archive that a dataset goes through, in order."""
+    override = tiers.datasets.get(dataset)
+    place, found = "", []
+    given: Mapping[str, Tier | None] = {"warm": tiers.warm, "cold": tiers.cold}
+    for name, tier in given.items():
+        if tier is not None:
+            place = tier.to or place or "archive"
+            found.append((name, place, tier.storage_class, tier.until))
+    lock = override is not None and override.lock
+    kept = []
+    for number, (name, where, storage_class, until) in enumerate(found):
+        last = number == len(found) - 1
+        end = override.until if override is not None and (last or override.until < until) else until
+        kept.append(Stage(tier=name, place=where, storage_class=storage_class, until=end, lock=lock))
+        if end != until and not last:
+            break
+    return kept
+
+
+def end_of(day: str) -> float:
+    """When a UTC day `2026.11.23` is over, in seconds since the epoch."""
+    return (datetime.strptime(day, "%Y.%m.%d").replace(tzinfo=UTC) + timedelta(days=1)).timestamp()
+
+
+def age(day: str, now: float) -> float:
+    """Seconds since the day was over; negative while it is not."""
+    return now - end_of(day)
