@@ -22,6 +22,7 @@ from shipper.model import Batch, Refused, Sink
 from shipper.quarantine import check_budget, quarantine_changes
 from shipper.spool import Spool
 from shipper.state import State, save_status
+from shipper.tier.audit import act_batch, pending_acts
 
 QUEUED_BATCHES = 2
 FIRST_WAIT_S = 1.0
@@ -31,6 +32,8 @@ STATUS_EVERY_S = 1.0
 ALERTS_AT_ONCE = 500
 ALERTS_EVERY_S = 1.0
 """While batches queue up, alert records are stored so often: a commit for each batch would cost more than they do."""
+ACTS_EVERY_S = 5.0
+"""Other processes leave acts for the audit dataset in the outbox and tell nobody."""
 
 
 class Abandoned(Exception):
@@ -66,6 +69,7 @@ class Writer(threading.Thread):
         self._status_at = 0.0
         self._alerts_wait = False
         self._alerts_at = 0.0
+        self._acts_at = 0.0
         self._state = State(context.state.path)
         self._told = told
         self._holding = Holding(self._state, context.clock, context.scrub, self._has_posted)
@@ -153,8 +157,8 @@ class Writer(threading.Thread):
                 return self._queue.get(timeout=0.0 if more else STATUS_EVERY_S)
             except queue.Empty:
                 more = self._tend()
-                if self._alerts_wait and not self._holding.text:
-                    self._write_alerts(self._state)
+                if not self._holding.text:
+                    self._write_waiting()
                 self._save_status(self._state)
 
     def _tend(self) -> bool:
@@ -181,10 +185,8 @@ class Writer(threading.Thread):
         if self._committed is not None:
             self._committed(batch)
         self._alerts_wait = self._alerts_wait or bool(batch.alerts)
-        now = time.monotonic()
-        if self._alerts_wait and (self._queue.empty() or now - self._alerts_at >= ALERTS_EVERY_S):
-            self._alerts_at = now
-            self._write_alerts(state)
+        if self._queue.empty() or time.monotonic() - self._alerts_at >= ALERTS_EVERY_S:
+            self._write_waiting()
         self._holding.tick()
         self._save_status(state)
 
@@ -199,11 +201,21 @@ class Writer(threading.Thread):
             self._context.metrics.refused += len(refused)
         self._insist("state", partial(state.commit, batch))
 
+    def _write_waiting(self) -> None:
+        """What is known or may be thought to wait in the outbox for the sinks."""
+        now = time.monotonic()
+        if self._alerts_wait or now - self._acts_at >= ACTS_EVERY_S:
+            self._alerts_at = self._acts_at = now
+            self._write_alerts(self._state)
+
     def _write_alerts(self, state: State) -> None:
-        """Alert records leave the outbox for the sinks only when the commit that made them holds."""
+        """Alert records, and acts for the audit dataset, leave the outbox for the sinks only when the commit that made
+        them holds."""
         self._alerts_wait = False
         while rows := pending_records(state, ALERTS_AT_ONCE):
             self._store(state, alert_batch(rows, self._context.clock.now()))
+        while acts := pending_acts(state, ALERTS_AT_ONCE):
+            self._store(state, act_batch(acts, self._context.clock.now(), self._context.scrub))
 
     def _has_posted(self) -> None:
         """The outbox holds something that came with no batch."""

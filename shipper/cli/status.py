@@ -38,7 +38,7 @@ def collect(data: Path, state: State) -> dict[str, Any]:
     run = state.status().get("run", {})
     holder = held_by(data, "tail")
     waiting = state.rows(
-        "SELECT count(*) AS n, coalesce(max(attempts), 0) AS attempts FROM outbox WHERE kind != 'record'"
+        "SELECT count(*) AS n, coalesce(max(attempts), 0) AS attempts FROM outbox WHERE kind NOT IN ('record', 'audit')"
     )
     return {
         "at": iso(time.time()),
