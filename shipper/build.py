@@ -35,6 +35,7 @@ from shipper.rules import LiveRules, Loaded, load
 from shipper.source.merged import Merged
 from shipper.spool import around
 from shipper.state import State
+from shipper.tier.policy import Tiers
 
 PACKAGES = {"sources": "source", "sinks": "sink", "notify": "notify"}
 
@@ -92,6 +93,10 @@ class Plan:
         first = self.parts["sources"][0].config
         names = {"dataset": "dataset", "timezone": "timezone", "max_line": "limit"}
         return {to: getattr(first, name) for name, to in names.items() if hasattr(first, name)}
+
+    @property
+    def tiers(self) -> Tiers | None:
+        return self.pipeline.tiers
 
     @property
     def realert_s(self) -> float:

@@ -16,6 +16,7 @@ from shipper.clock import parse_duration, parse_when
 from shipper.decode.stage import Config as DecodeConfig
 from shipper.enrich.stage import Config as EnrichConfig
 from shipper.errors import UsageError
+from shipper.tier.policy import Tiers
 
 Loc = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -60,6 +61,7 @@ class Pipeline(BaseModel):
     detect: DetectConfig = Field(default_factory=DetectConfig)
     sinks: list[dict[str, Any]] = Field(min_length=1, description="Where records go.")
     notify: list[dict[str, Any]] = Field(default=[], description="Who is told of alerts.")
+    tiers: Tiers | None = Field(default=None, description="How long records stay where; without it, in the hot store.")
 
     @field_validator("name")
     @classmethod

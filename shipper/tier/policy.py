@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -39,6 +39,16 @@ def seconds(text: object) -> float:
         raise ValueError(f"{error}, or 7y") from None
 
 
+def _until(value: object) -> object:
+    """`365d` where a table may stand means its `until`."""
+    return {"until": value} if isinstance(value, (str, int, float)) and not isinstance(value, bool) else value
+
+
+def _time_of_day(value: object) -> object:
+    """YAML takes `13:30` without quotes for a number of minutes."""
+    return f"{value // 60:02}:{value % 60:02}" if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 Duration = Annotated[float, BeforeValidator(seconds)]
 
 
@@ -68,10 +78,11 @@ class Prices(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    as_of: str = Field(description="Date of these prices: `2026-11-01`.")
-    currency: str = Field(default="USD")
-    storage: dict[str, float] = Field(
-        default={}, description="Storage class (`hot` for the hot store) → per GiB and month."
+    as_of: date = Field(description="Date of these prices: `2026-11-01`.")
+    currency: str = Field(default="USD", description="What they are in.")
+    storage: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+        default={},
+        description="Storage class (`hot`: the hot store, `folder`: a folder) → per GiB and month.",
     )
 
 
@@ -80,14 +91,22 @@ class Tiers(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    at: str = Field(default="03:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="UTC time of the daily move.")
+    at: Annotated[str, BeforeValidator(_time_of_day)] = Field(
+        default="03:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="UTC time of the daily move."
+    )
     grace: Duration = Field(default=DAY_S, description="Between published and deleted at the source: `24h`.")
     hot: Duration = Field(description="Age at which a day leaves the hot store: `7d`.")
-    warm: Tier | None = Field(default=None, description="The first tier of the archive.")
-    cold: Tier | None = Field(default=None, description="The last tier of the archive.")
-    datasets: dict[str, Override] = Field(default={}, description="Datasets with a rule of their own.")
-    s3: S3 = Field(default_factory=S3)
-    prices: Prices | None = None
+    warm: Annotated[Tier | None, BeforeValidator(_until)] = Field(
+        default=None, description="The first tier of the archive; a duration alone is its `until`."
+    )
+    cold: Annotated[Tier | None, BeforeValidator(_until)] = Field(
+        default=None, description="The last tier of the archive, in the same place; a duration alone is its `until`."
+    )
+    datasets: dict[str, Annotated[Override, BeforeValidator(_until)]] = Field(
+        default={}, description="Dataset → its own rule: `{until: 7y, lock: true}`, or a duration alone."
+    )
+    s3: S3 = Field(default_factory=S3, description="How the bucket is reached.")
+    prices: Prices | None = Field(default=None, description="For what `shipper tier plan` says of cost.")
 
 
 class Stage(BaseModel):
