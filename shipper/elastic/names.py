@@ -4,18 +4,24 @@
 """
 
 ALERTS = "alerts"
+RESTORED = "restored"
+"""The stream of records that came back from the archive: a day of them is no day of the hot store."""
 
 
 def index_of(name: str, stream: str, time: str) -> str:
     """The index of a row with an RFC 3339 time in UTC: `xionimus-2026.11.23`, `alerts-xionimus-2026.11`."""
     if stream == ALERTS:
         return f"alerts-{name}-{time[:7].replace('-', '.')}"
-    return f"{name}-{time[:10].replace('-', '.')}"
+    return f"{_prefix(name, stream)}-{time[:10].replace('-', '.')}"
 
 
 def pattern_of(name: str, stream: str) -> str:
     """Every index of a stream and of no other pipeline: a year begins with 20, and no part of a name does."""
-    return f"alerts-{name}-20*" if stream == ALERTS else f"{name}-20*"
+    return f"{_prefix(name, stream)}-20*"
+
+
+def _prefix(name: str, stream: str) -> str:
+    return f"{stream}-{name}" if stream in (ALERTS, RESTORED) else name
 
 
 def day_of(name: str, index: str) -> str:

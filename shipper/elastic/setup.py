@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from shipper.elastic.connect import Elastic, ElasticError
 from shipper.elastic.names import ALERTS, day_of, index_of, pattern_of
-from shipper.elastic.template import MANAGER, PRIORITY, VERSION, mapping, templates
+from shipper.elastic.template import MANAGER, PRIORITY, VERSION, mapping, restored_template, templates
 from shipper.log import say
 
 FOREIGN = "foreign_template"
@@ -49,7 +49,7 @@ class Plan(NamedTuple):
 
 def plan(elastic: Elastic, name: str, today: str) -> Plan:
     """All that has to change for a pipeline; `today` is a time in RFC 3339. Raises `ElasticError`."""
-    changes, warnings, fine = _plan_templates(elastic, name)
+    changes, warnings, fine = _plan_templates(elastic, name, templates(name) | restored_template(name))
     warnings += _overruled(elastic, name, [index_of(name, "records", today), index_of(name, ALERTS, today)])
     indices = _indices(elastic, name)
     mine = {index: version for index, version in _made_by_us(elastic, name).items() if index in indices}
@@ -86,8 +86,17 @@ def ensure(elastic: Elastic, name: str, indices: Iterable[str] = ()) -> None:
     Without the permission to look, or to replace an older one, it says so and returns. Raises `ElasticError`, `grave`
     when a template is foreign, or is missing and may not be made: what is written without it can't be searched well.
     """
+    _ensure(elastic, name, templates(name), indices)
+
+
+def ensure_restored(elastic: Elastic, name: str) -> None:
+    """The same before days come back from the archive. Raises `ElasticError` as `ensure`."""
+    _ensure(elastic, name, restored_template(name), ())
+
+
+def _ensure(elastic: Elastic, name: str, wanted: dict[str, Json], indices: Iterable[str]) -> None:
     try:
-        changes, warnings, _ = _plan_templates(elastic, name)
+        changes, warnings, _ = _plan_templates(elastic, name, wanted)
         warnings += _overruled(elastic, name, indices)
     except ElasticError as error:
         if error.status != 403:
@@ -132,9 +141,9 @@ def _ask_somebody(what: str) -> str:
 # ── templates ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _plan_templates(elastic: Elastic, name: str) -> Plan:
+def _plan_templates(elastic: Elastic, name: str, wanted: dict[str, Json]) -> Plan:
     changes, warnings, fine = [], [], 0
-    for own_name, body in templates(name).items():
+    for own_name, body in wanted.items():
         there = _template(elastic, own_name)
         if there is not None:
             _refuse_foreign(elastic, own_name, name, there)

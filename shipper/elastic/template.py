@@ -13,7 +13,7 @@ into the component template `NAME@custom`, which no `shipper setup` touches; our
 
 from typing import Any
 
-from shipper.elastic.names import ALERTS, pattern_of
+from shipper.elastic.names import ALERTS, RESTORED, pattern_of
 from shipper.fields import TABLE, Field
 from shipper.query.tree import FREE_TEXT
 from shipper.query.words import RANGES
@@ -84,6 +84,11 @@ def templates(name: str) -> dict[str, dict[str, Any]]:
         name: _template(name, name, "records", aliases={name: {}}),
         f"alerts-{name}": _template(f"alerts-{name}", name, ALERTS, aliases={}),
     }
+
+
+def restored_template(name: str) -> dict[str, dict[str, Any]]:
+    """As `templates`, for days that come back from the archive. A run does without it: it makes none of them."""
+    return {f"{RESTORED}-{name}": _template(f"{RESTORED}-{name}", name, RESTORED, aliases={})}
 
 
 def mapping(stream: str = "records") -> dict[str, Any]:

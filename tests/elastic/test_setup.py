@@ -7,8 +7,8 @@ import pytest
 
 from shipper import log
 from shipper.elastic.connect import Connection, Elastic, ElasticError
-from shipper.elastic.names import index_of
-from shipper.elastic.setup import FOREIGN, apply, ensure, plan
+from shipper.elastic.names import RESTORED, index_of
+from shipper.elastic.setup import FOREIGN, apply, ensure, ensure_restored, plan
 from shipper.elastic.template import VERSION, mapping, templates
 
 TODAY = "2026-11-23T10:00:00Z"
@@ -69,7 +69,10 @@ def test_all_is_made_once(elastic, name):
     """The second time there is nothing to do."""
     first = changes(elastic, name)
     assert (first, set_up(elastic, name), changes(elastic, name)) == (
-        [f"index template {name}", f"index template alerts-{name}", f"index alerts-{name}-2026.11"],
+        [
+            *(f"index template {prefix}{name}" for prefix in ("", "alerts-", "restored-")),
+            f"index alerts-{name}-2026.11",
+        ],
         [],
         [],
     )
@@ -130,6 +133,17 @@ def test_a_run_says_what_it_has_installed(elastic, name, said):
         ("info", f"index template {name} installed"),
         ("info", f"index template alerts-{name} installed"),
     ]
+
+
+def test_what_is_restored_has_the_fields_of_records_and_no_alias(elastic, elasticsearch, name):
+    """Who looks at the alias sees no day twice; a run makes nothing of it."""
+    ensure(elastic, name)
+    assert elasticsearch.request("GET", f"/_index_template/restored-{name}", allow=[404])["status"] == 404
+    ensure_restored(elastic, name)
+    index = index_of(name, RESTORED, TODAY)
+    elasticsearch.request("PUT", f"/{index}")
+    found = elasticsearch.request("GET", f"/{index}")[index]
+    assert (found["mappings"], found["aliases"]) == (mapping(), {})
 
 
 def test_a_template_that_comes_before_ours_is_told(elastic, elasticsearch, name, said):
@@ -228,5 +242,6 @@ def test_an_index_with_the_name_of_the_alias_is_told(elastic, elasticsearch, nam
 def test_an_alerts_index_is_made_only_when_there_is_none(elastic, elasticsearch, name):
     """That of another month will do."""
     ensure(elastic, name)
+    ensure_restored(elastic, name)
     elasticsearch.request("PUT", f"/alerts-{name}-2026.01")
     assert changes(elastic, name) == []

@@ -51,7 +51,7 @@ def test_it_says_what_it_made_and_then_that_nothing_is_to_do(shipper, elasticsea
     assert [(code, err) for code, _, err in (first, second)] == [(0, []), (0, [])]
     assert made_and_changed(first[1])[:2] == [f"made: index template {name}", f"made: index template alerts-{name}"]
     assert made_and_changed(second[1]) == [
-        f"{elasticsearch.url}: nothing to do, 3 templates and indices are as they should be"
+        f"{elasticsearch.url}: nothing to do, 4 templates and indices are as they should be"
     ]
 
 
@@ -61,7 +61,7 @@ def test_a_dry_run_shows_a_diff_and_changes_nothing(shipper, elasticsearch, name
     code, out, err = shipper("--dry-run", name=name, url=elasticsearch.url)
     shown = made_and_changed(out)
     assert (code, err, shown[:2]) == (0, [], ["--- /dev/null", f"+++ index template {name} (after)"])
-    assert shown[-1] == f"{elasticsearch.url}: 3 to change; nothing was changed"
+    assert shown[-1] == f"{elasticsearch.url}: 4 to change; nothing was changed"
     assert elasticsearch.request("GET", f"/_index_template/{name}", allow=[404])["status"] == 404
 
 

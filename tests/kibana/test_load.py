@@ -41,7 +41,7 @@ def test_all_that_is_committed_is_imported():
     assert list(kibana.stored["default"].values()) == COMMITTED
     assert kibana.asked == [("GET", "/api/status"), ("POST", "/api/saved_objects/_import?overwrite=true")]
     assert said == [
-        f"imported {len(COMMITTED)} objects (2 data views, 8 saved searches, 20 charts, 1 Vega chart, 2 dashboards) "
+        f"imported {len(COMMITTED)} objects (3 data views, 8 saved searches, 20 charts, 1 Vega chart, 2 dashboards) "
         f"into Kibana 8.19.8 at {kibana.url}",
         f"Operations [xionimus]: {kibana.url}/app/dashboards#/view/shipper-xionimus-operations",
         f"Business [xionimus]: {kibana.url}/app/dashboards#/view/shipper-xionimus-business",
@@ -64,7 +64,7 @@ def test_a_dry_run_only_asks():
     with StandIn().running() as kibana:
         said = import_all(kibana.url, "shop", NOBODY, dry_run=True)
     assert (kibana.stored, kibana.asked) == ({}, [("GET", "/api/status")])
-    assert said[0].startswith(f"would import {len(COMMITTED)} objects (2 data views,")
+    assert said[0].startswith(f"would import {len(COMMITTED)} objects (3 data views,")
     assert said[1] == f"Operations [shop]: {kibana.url}/app/dashboards#/view/shipper-shop-operations"
 
 

@@ -24,7 +24,7 @@ OBJECTS: list[Json] = [json.loads(line) for line in COMMITTED.splitlines()]
 DASHBOARDS = [one for one in OBJECTS if one["type"] == "dashboard"]
 LENS = [one for one in OBJECTS if one["type"] == "lens"]
 
-FIELDS = {stream: mapping(stream)["properties"] for stream in ("records", "alerts")}
+FIELDS = {stream: mapping(stream)["properties"] for stream in ("records", "alerts", "restored")}
 VIEWS = {f"shipper-xionimus-{stream}": FIELDS[stream] for stream in FIELDS}
 
 NUMBERS = {"long", "double"}
@@ -269,7 +269,7 @@ def test_another_pipeline_has_its_own():
     """Its indices, ids and titles, nothing of the first one's."""
     text = ndjson(saved_objects(load(), "shop")).decode()
     views = [one["attributes"]["title"] for one in saved_objects(load(), "shop") if one["type"] == "index-pattern"]
-    assert ("xionimus" in text, views) == (False, ["shop-*", "alerts-shop-*"])
+    assert ("xionimus" in text, views) == (False, ["shop-*", "alerts-shop-*", "restored-shop-*"])
 
 
 CHANGES = {
