@@ -1,5 +1,6 @@
 """How long records stay where: the section `tiers` of a pipeline file. Ages count from the end of the UTC day."""
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -7,6 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from shipper.archive.names import NO_DATASET
 from shipper.clock import parse_duration
 from shipper.errors import UsageError
 from shipper.objects.settings import S3
@@ -123,7 +125,7 @@ class Stage(BaseModel):
 
 def stages(tiers: Tiers, dataset: str) -> list[Stage]:
     """The tiers of the archive that a dataset goes through, in order."""
-    override = tiers.datasets.get(dataset)
+    override = tiers.datasets.get(dataset or NO_DATASET)
     place, found = "", []
     given: Mapping[str, Tier | None] = {"warm": tiers.warm, "cold": tiers.cold}
     for name, tier in given.items():
@@ -141,6 +143,30 @@ def stages(tiers: Tiers, dataset: str) -> list[Stage]:
     return kept
 
 
+def stage_at(tiers: Tiers, dataset: str, age_s: float) -> Stage | None:
+    """Where a dataset belongs at an age; one that is older than every tier goes through the last. None: no tiers."""
+    found = stages(tiers, dataset)
+    return next((stage for stage in found if age_s < stage.until), found[-1] if found else None)
+
+
+def gone_at(tiers: Tiers, dataset: str, day: str) -> float:
+    """When a dataset's day is due to be deleted for good, in seconds since the epoch; infinite without tiers."""
+    found = stages(tiers, dataset)
+    return end_of(day) + found[-1].until if found else math.inf
+
+
+def lock_until(tiers: Tiers, dataset: str, day: str, tier: str, now: float) -> float | None:
+    """Until when an object is locked that is put into a tier now: where it stays last until its end, before that until
+    the copy of it is deleted at the earliest. None: not at all."""
+    found = stages(tiers, dataset)
+    for number, stage in enumerate(found):
+        if stage.tier == tier and stage.lock:
+            last = number == len(found) - 1
+            end = end_of(day) + stage.until + (0.0 if last else tiers.grace)
+            return end if end > now else None
+    return None
+
+
 def end_of(day: str) -> float:
     """When a UTC day `2026.11.23` is over, in seconds since the epoch."""
     return (datetime.strptime(day, "%Y.%m.%d").replace(tzinfo=UTC) + timedelta(days=1)).timestamp()
@@ -149,3 +175,11 @@ def end_of(day: str) -> float:
 def age(day: str, now: float) -> float:
     """Seconds since the day was over; negative while it is not."""
     return now - end_of(day)
+
+
+def spoken(seconds_: float) -> str:
+    """As a person writes it in the policy: `7d`, `36h`, `7y`."""
+    for unit, length, least in (("y", 365 * DAY_S, 2), ("d", DAY_S, 1), ("h", 3600.0, 1), ("m", 60.0, 1)):
+        if seconds_ >= least * length and seconds_ % length == 0:
+            return f"{seconds_ / length:.0f}{unit}"
+    return f"{seconds_:.0f}s"
