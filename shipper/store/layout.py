@@ -1,9 +1,11 @@
 """Where a segment lies, and how `state.db` lists it."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+import orjson
 
 from shipper.state import State
 
@@ -107,3 +109,26 @@ def reserve_number(state: State) -> int:
         number = next_number(state)
         db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (NEXT_NUMBER, str(number + 1)))
     return number
+
+
+SEAL_ASKED = "seal_asked"
+"""Key in `meta`: numbers of open segments that somebody waits for. They take no more rows, and are sealed next."""
+
+
+def asked_to_seal(state: State) -> frozenset[int]:
+    """See `SEAL_ASKED`."""
+    return frozenset(orjson.loads(state.meta(SEAL_ASKED, "[]")))
+
+
+def ask_to_seal(state: State, numbers: Iterable[int]) -> None:
+    """Takes the place of what was asked for before; a number that is sealed already means nothing."""
+    state.set_meta(SEAL_ASKED, orjson.dumps(sorted(numbers)).decode())
+
+
+REWRITTEN = "rewritten"
+"""Key in `meta`: numbers of segments that took the place of others, so that their rows are no news."""
+
+
+def rewritten(state: State) -> frozenset[int]:
+    """See `REWRITTEN`."""
+    return frozenset(orjson.loads(state.meta(REWRITTEN, "[]")))

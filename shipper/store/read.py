@@ -11,11 +11,12 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from shipper.archive.ledger import marked_segments
 from shipper.clock import iso
 from shipper.errors import ShipperError
 from shipper.state import State
 from shipper.store.columns import COLUMNS, csv_lines, no_rows, quoted, select_all, text
-from shipper.store.layout import Segment, listed
+from shipper.store.layout import Segment, listed, rewritten
 
 ATTEMPTS = 20
 """A segment that is gone was sealed between listing and opening; that this happens 20 times in a row is no accident."""
@@ -37,12 +38,17 @@ class Snapshot(NamedTuple):
 
 
 class Reader:
-    """A reader's view of one data folder."""
+    """A reader's view of one data folder.
+
+    What belongs to the archive is not searched here. What comes to belong to it while this reader is open still is: the
+    archive may have been asked before.
+    """
 
     def __init__(self, data: Path) -> None:
         """Raises `ShipperError` when nothing has been stored there yet."""
         self.data = data
         self._state = State(data / "state.db", readonly=True)
+        self._archived = marked_segments(self._state)
         self._stack = ExitStack()
         self._duckdb: Any = None
 
@@ -55,7 +61,8 @@ class Reader:
     ) -> list[Segment]:
         """The committed segments that can hold a record between two times (seconds since the epoch, both included)."""
         low, high = ("" if when is None else iso(when) for when in (since, until))
-        return [segment for segment in listed(self._state, stream) if segment.overlaps(low, high)]
+        there = (each for each in listed(self._state, stream) if each.number not in self._archived)
+        return [segment for segment in there if segment.overlaps(low, high)]
 
     @contextmanager
     def connect(self, stream: str = "records", since: float | None = None, until: float | None = None) -> Iterator[Any]:
@@ -106,7 +113,7 @@ class Reader:
 
     def mark(self, stream: str = "records") -> Seen:
         """All that is committed now: hand it to `new_rows` to follow from here on."""
-        return {segment.number: (segment.bytes, segment.rows) for segment in self.segments(stream)}
+        return {segment.number: (segment.bytes, segment.rows) for segment in self._followed(stream)}
 
     def new_rows(self, seen: Seen, stream: str = "records") -> tuple[list[bytes], Seen]:
         """Documents committed after `seen`, in the order they were stored, and what has been seen with them.
@@ -117,13 +124,19 @@ class Reader:
             rows: list[bytes] = []
             now: Seen = {}
             try:
-                for segment in self.segments(stream):
+                for segment in self._followed(stream):
                     new, now[segment.number] = self._after(segment, *seen.get(segment.number, (0, 0)))
                     rows += new
             except FileNotFoundError:
                 continue
             return rows, now
         raise ShipperError(f"{self.data}: segments vanish faster than they can be read; look with: shipper status")
+
+    def _followed(self, stream: str) -> list[Segment]:
+        """Also those of the archive: what a follower has not had yet is new wherever it belongs. Not what took the
+        place of others, which it has had."""
+        had = rewritten(self._state)
+        return [each for each in listed(self._state, stream) if each.number not in had]
 
     def _after(self, segment: Segment, offset: int, rows: int) -> tuple[list[bytes], tuple[int, int]]:
         if segment.rows <= rows:

@@ -5,19 +5,27 @@ Killed between any two, the next start finds either form whole and removes the o
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from shipper.clock import Clock
+from shipper.errors import LockHeld
+from shipper.lock import hold
 from shipper.log import say
 from shipper.model import StateChange
 from shipper.state import State
 from shipper.store.disk import sync_folder
-from shipper.store.layout import Segment
+from shipper.store.layout import STORED, Segment, ask_to_seal, listed
+from shipper.store.recover import recover
 from shipper.store.seal import Sealing
-from shipper.store.segments import Segments
+from shipper.store.segments import Limits, Segments
 
 Seal = Callable[[Segment, Path, Path], None]
+ASKED_ONLY = Limits(seal_bytes=1 << 62, seal_rows=1 << 62, quiet=float("inf"))
+"""Nothing is due by itself."""
+LOOK_S = 0.25
+"""Seconds between two looks for what a running writer has sealed meanwhile."""
 
 
 class Sealer:
@@ -102,3 +110,47 @@ def publish(segment: Segment, data: Path, state: State, run: Seal) -> Segment:
         )
     )
     return sealed
+
+
+def seal_now(
+    data: Path,
+    state: State,
+    clock: Clock,
+    wait_s: float,
+    *,
+    streams: Sequence[str] = STORED,
+    day: str = "",
+    run: Seal | None = None,
+) -> list[Segment]:
+    """Seals what is open now, of these streams and, when one is given, of this day (`2026.11.23`); returns those that
+    were not sealed in time.
+
+    Where a writer runs it is asked to, and waited for; else it is done here, with the writer's lock. Rows that come
+    meanwhile go to new segments. Raises `StateMismatch` as `recover` does, `SealError`.
+    """
+    asked = {each.number for each in _open(state, streams, day)}
+    ask_to_seal(state, asked)
+    deadline = clock.monotonic() + wait_s
+    while left := [each for each in _open(state, streams, day) if each.number in asked]:
+        if not _seal_here(data, state, clock, run):
+            if clock.monotonic() >= deadline:
+                break
+            clock.sleep(LOOK_S)
+    return left
+
+
+def _open(state: State, streams: Sequence[str], day: str) -> list[Segment]:
+    return [each for each in listed(state, *streams) if each.form == "ndjson" and day in ("", each.day)]
+
+
+def _seal_here(data: Path, state: State, clock: Clock, run: Seal | None) -> bool:
+    """Whether no writer was at work, so that all that is asked for is sealed."""
+    try:
+        lock = hold(data, "tail")
+    except LockHeld:
+        return False
+    with closing(lock):
+        recover(data, state)
+        with closing(Segments(data, state, ASKED_ONLY, clock)) as segments:
+            Sealer(segments, run=run).seal_due()
+    return True

@@ -7,6 +7,7 @@ attempt that was never committed: the next append overwrites it, and a start cut
 import os
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,17 @@ from shipper.errors import Retry, StateMismatch
 from shipper.model import StateChange
 from shipper.state import State
 from shipper.store.disk import make_folder, sync_folder
-from shipper.store.layout import STORED, Segment, bytes_of, is_listed, last_open, listed, period, reserve_number
+from shipper.store.layout import (
+    STORED,
+    Segment,
+    asked_to_seal,
+    bytes_of,
+    is_listed,
+    last_open,
+    listed,
+    period,
+    reserve_number,
+)
 
 MIB = 1 << 20
 OPEN_FILES = 16
@@ -51,6 +62,7 @@ class Segments:
         self._files: OrderedDict[int, int] = OrderedDict()
         self._reserved: dict[tuple[str, str], int] = {}
         self._closed: set[int] = set()
+        self._asked: frozenset[int] = frozenset()
         self._lock = threading.Lock()
 
     def append(self, stream: str, day: str, rows: list[bytes], first: str, last: str) -> StateChange:
@@ -82,11 +94,13 @@ class Segments:
     # ── sealing ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def close_next(self, state: State) -> Segment | None:
-        """The next segment to seal, which takes no row from now on: full, or of a day that is over and quiet.
+        """The next segment to seal, which takes no row from now on: full, of a day that is over and quiet, or asked
+        for (see `layout.SEAL_ASKED`).
 
         `state` is the calling thread's own. One with rows that are not committed yet is left for later.
         """
         with self._lock:
+            self._asked = asked_to_seal(state)
             for segment in listed(state, *self.limits.streams):
                 if segment.form == "ndjson" and segment.number not in self._closed and self._is_due(segment):
                     self._closed.add(segment.number)
@@ -113,6 +127,8 @@ class Segments:
             return False
         if found.st_size != segment.bytes:
             return False
+        if segment.number in self._asked:
+            return True
         now = self._clock.now()
         over = segment.day < period(segment.stream, iso(now))
         return self._is_full(segment) or (over and now - found.st_mtime >= self.limits.quiet)
@@ -133,12 +149,23 @@ class Segments:
     def _current(self, stream: str, day: str) -> Segment:
         """The segment that takes the next rows, as committed; a new one has no bytes."""
         found = last_open(self._state, stream, day)
-        if found and found.number not in self._closed and not self._is_full(found):
+        if found and self._takes_rows(found):
             return found
         number = self._reserved.get((stream, day))
         if number is None or is_listed(self._state, number):
             number = self._reserved[stream, day] = reserve_number(self._state)
         return Segment(number, stream, day, "ndjson", 0, 0, "", "")
+
+    def _takes_rows(self, segment: Segment) -> bool:
+        if segment.number in self._closed or self._is_full(segment):
+            return False
+        if segment.number not in self._asked:
+            return True
+        # An append that was never committed would keep it from being sealed, and its rows come again now.
+        with suppress(OSError):
+            if segment.path(self.data).stat().st_size > segment.bytes:
+                os.truncate(segment.path(self.data), segment.bytes)
+        return False
 
     def _write(self, segment: Segment, block: bytes) -> None:
         path = segment.path(self.data)
