@@ -7,6 +7,9 @@ warm/backend/2026.11.23.manifest.json    what belongs to this dataset and day no
 receipts/00000042.json                   what was done, in order; each holds the hash of the one before
 """
 
+import re
+from collections.abc import Iterable
+from hashlib import blake2b
 from urllib.parse import quote, unquote
 
 TIERS = ("warm", "cold")
@@ -14,16 +17,23 @@ RECEIPTS = "receipts/"
 NO_DATASET = "-"
 """Of records without `event.dataset`."""
 LONGEST = 100
+_PART = re.compile(r"(?P<stem>.+/\d{4}\.\d\d\.\d\d)(?:\.s(?P<supplement>\d+))?(?:\.r(?P<revision>\d+))?\.parquet")
 
 
 def folder_of(dataset: str) -> str:
-    """A dataset as a part of a key: whatever a log line calls itself, it stays one folder."""
-    safe = quote(dataset, safe="")[:LONGEST].replace(".", "%2E", 1) if dataset[:1] == "." else quote(dataset, safe="")
-    return safe[:LONGEST] or NO_DATASET
+    """A dataset as a part of a key: whatever a log line calls itself, it stays one folder, and no other's."""
+    safe = quote(dataset, safe="")
+    if dataset in (NO_DATASET, ".", ".."):
+        safe = "".join(f"%{ord(char):02X}" for char in dataset)
+    elif safe.startswith("."):
+        safe = f"%2E{safe[1:]}"
+    if len(safe) > LONGEST:
+        safe = f"{safe[: LONGEST - 17]}-{blake2b(dataset.encode(), digest_size=8).hexdigest()}"
+    return safe or NO_DATASET
 
 
 def dataset_of(folder: str) -> str:
-    """The dataset of a part of a key."""
+    """The dataset of a part of a key; of a very long one only its beginning (the manifest has it whole)."""
     return "" if folder == NO_DATASET else unquote(folder)
 
 
@@ -40,3 +50,18 @@ def manifest_key(tier: str, dataset: str, day: str) -> str:
 
 def receipt_key(number: int) -> str:
     return f"{RECEIPTS}{number:08d}.json"
+
+
+def next_part_key(tier: str, dataset: str, day: str, keys: Iterable[str]) -> str:
+    """Of the next supplement to the parts that a day has, or of its first part."""
+    supplements = [int(found["supplement"] or 0) for found in map(_PART.fullmatch, keys) if found]
+    return part_key(tier, dataset, day, supplement=max(supplements, default=-1) + 1)
+
+
+def revised_key(key: str) -> str:
+    """Of what takes the place of a part."""
+    found = _PART.fullmatch(key)
+    if found is None:
+        raise ValueError(f"{key} is not the key of a part")
+    supplement = f".s{found['supplement']}" if found["supplement"] else ""
+    return f"{found['stem']}{supplement}.r{int(found['revision'] or 0) + 1}.parquet"
