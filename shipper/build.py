@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from shipper import config as configuration
 from shipper import log
+from shipper.check_tiers import check_tiers
 from shipper.clock import parse_duration
 from shipper.config import DetectConfig, Document, Mistake, Pipeline, nearest, validate
 from shipper.context import Context
@@ -120,6 +121,7 @@ def check(path: Path, env: Mapping[str, str] = os.environ) -> tuple[Plan | None,
     raw = document.value if isinstance(document.value, dict) else {}
     parts = {section: _parts(document, section, package, raw) for section, package in PACKAGES.items()}
     configuration.check_times(document, raw)
+    check_tiers(document, raw.get("tiers"))
     _check_spools(document, parts["sinks"])
     if pipeline is None or document.mistakes:
         return None, sorted(document.mistakes, key=lambda mistake: mistake.line)

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from types import UnionType
+from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
@@ -221,12 +222,22 @@ def _explain(item: Any, model: type[BaseModel]) -> str:
 
 
 def _fields_at(model: type[BaseModel], loc: Loc) -> Iterator[str]:
+    kind: Any = model
     for part in loc:
-        inner = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return
-        model = inner
-    yield from model.model_fields
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            kind = kind.model_fields[str(part)].annotation if str(part) in kind.model_fields else None
+        else:
+            kind = get_args(kind)[-1] if get_origin(kind) is dict else None
+        kind = _bare(kind)
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        yield from kind.model_fields
+
+
+def _bare(annotation: Any) -> Any:
+    """`Tier` of `Annotated[Tier | None, …]`."""
+    while get_origin(annotation) in (Annotated, UnionType):
+        annotation = get_args(annotation)[0]
+    return annotation
 
 
 def check_times(document: Document, raw: dict[str, Any]) -> None:

@@ -14,7 +14,9 @@ from shipper.cli.main import COMMANDS, cli
 from shipper.config import DetectConfig, Pipeline, shipped
 from shipper.decode.stage import Config as DecodeConfig
 from shipper.enrich.stage import Config as EnrichConfig
+from shipper.objects.settings import S3
 from shipper.rules import load
+from shipper.tier.policy import Override, Prices, Tier, Tiers
 
 README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 
@@ -34,6 +36,7 @@ COMPONENTS = [(package, name) for package in PACKAGES.values() for name in compo
 CONFIGS = [
     *(import_module(f"shipper.{package}.{name}").Config for package, name in COMPONENTS),
     *(Pipeline, DetectConfig, DecodeConfig, EnrichConfig),
+    *(Tiers, Tier, Override, Prices, S3),
 ]
 
 

@@ -14,7 +14,7 @@ RANKS = {
     **dict.fromkeys(
         ["source", "decode", "enrich", "detect", "redact", "quarantine", "sink", "search", "notify", "tier"], 2
     ),
-    **dict.fromkeys(["config", "build", "rules", "offline", "spool", "holding", "kibana"], 3),
+    **dict.fromkeys(["config", "build", "rules", "offline", "spool", "holding", "kibana", "check_tiers"], 3),
     **dict.fromkeys(["run", "writer"], 4),
     **dict.fromkeys(["cli", "example"], 5),
 }

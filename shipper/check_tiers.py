@@ -1,0 +1,152 @@
+"""What can be wrong in the section `tiers` though each value in it is of its kind. Nothing is asked of a store."""
+
+import re
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import Any
+
+from pydantic import ValidationError
+
+from shipper.config import Document, Loc, nearest
+from shipper.store.layout import FOLDERS
+from shipper.tier.cost import FOLDER, HOT, is_bucket
+from shipper.tier.policy import DAY_S, STORAGE_CLASSES, Stage, Tier, Tiers, spoken, stages
+
+LONGEST_S = 100 * 365 * DAY_S
+OWN_FOLDERS = {folder.partition("/")[0] for folder in FOLDERS.values()} | {"cache", "demo", "tmp"}
+"""Below the data folder, and not for an archive."""
+DURATIONS = (("grace",), ("hot",), ("warm",), ("warm", "until"), ("cold",), ("cold", "until"))
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", re.ASCII)
+
+Wrong = tuple[Loc, str]
+"""Place below `tiers`, and what to write there."""
+
+
+def check_tiers(document: Document, raw: Any) -> None:
+    """Notes every mistake. `raw`: the section as it stands in the file, whatever is wrong in the others."""
+    for loc, what in [*_without_unit(raw)] or _of(_read(raw)):
+        document.wrong(("tiers", *loc), f"`{'.'.join(map(str, ('tiers', *loc)))}`: {what}")
+
+
+def _read(raw: Any) -> Tiers | None:
+    """None: there is none, or one with mistakes that were noted when the file was read."""
+    try:
+        return None if raw is None else Tiers.model_validate(raw)
+    except ValidationError:
+        return None
+
+
+def _of(tiers: Tiers | None) -> Iterator[Wrong]:
+    if tiers is None:
+        return
+    yield from _order(tiers)
+    yield from _overrides(tiers)
+    for name, tier in _given(tiers):
+        yield from _storage_class(name, tier)
+        yield from _place(name, tier.to)
+    yield from _one_place(tiers)
+    yield from _prices(tiers)
+
+
+def _given(tiers: Tiers) -> list[tuple[str, Tier]]:
+    return [(name, tier) for name, tier in (("warm", tiers.warm), ("cold", tiers.cold)) if tier is not None]
+
+
+def _without_unit(raw: Any) -> Iterator[Wrong]:
+    """`hot: 7` would be seven seconds."""
+    section = raw if isinstance(raw, dict) else {}
+    datasets = section.get("datasets")
+    own = [("datasets", str(name)) for name in datasets] if isinstance(datasets, dict) else []
+    for loc in (*DURATIONS, *own, *((*one, "until") for one in own)):
+        value: Any = section
+        for part in loc:
+            value = value.get(part) if isinstance(value, dict) else None
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            yield loc, f"{value} has no unit; write {value}d, if days are meant"
+
+
+def _order(tiers: Tiers) -> Iterator[Wrong]:
+    given = _given(tiers)
+    if not given:
+        yield (
+            ("hot",),
+            "there is no tier behind it, so nothing could be proven before it is deleted; write "
+            "`warm: {until: 30d, to: archive}`, or leave `tiers` out: then everything stays",
+        )
+    before, begins = "hot", tiers.hot
+    for name, tier in given:
+        if tier.until <= begins:
+            what = (
+                f"{spoken(tier.until)} is not behind `{before}`, which ends at {spoken(begins)}; write more than that"
+            )
+            yield (name, "until"), what
+        before, begins = name, max(begins, tier.until)
+    for loc, until in [(("hot",), tiers.hot), *(((name, "until"), tier.until) for name, tier in given)]:
+        if until > LONGEST_S:
+            yield loc, _too_long(until)
+
+
+def _too_long(until: float) -> str:
+    return f"{spoken(until)} is more than {spoken(LONGEST_S)}; write less, or leave `tiers` out: then everything stays"
+
+
+def _overrides(tiers: Tiers) -> Iterator[Wrong]:
+    for dataset, own in tiers.datasets.items():
+        loc = ("datasets", dataset)
+        if own.until < tiers.hot:
+            yield (
+                (*loc, "until"),
+                f"{spoken(own.until)} is shorter than `hot`, and a hot day holds all datasets together; write at least "
+                f"{spoken(tiers.hot)}, or a shorter `hot`",
+            )
+        elif own.until > LONGEST_S:
+            yield (*loc, "until"), _too_long(own.until)
+        folder = next((stage.place for stage in stages(tiers, dataset) if not is_bucket(stage.place)), None)
+        if own.lock and folder is not None:
+            what = f"the folder {folder} can't lock anything"
+            yield (*loc, "lock"), f"{what}; write `to: s3://…`, a bucket made with Object Lock, or no `lock`"
+
+
+def _storage_class(name: str, tier: Tier) -> Iterator[Wrong]:
+    if tier.storage_class and tier.storage_class not in STORAGE_CLASSES:
+        hint = nearest(tier.storage_class.upper().replace("-", "_"), list(STORAGE_CLASSES))
+        yield (name, "storage_class"), f"S3 knows no class `{tier.storage_class}`{hint}"
+
+
+def _place(name: str, place: str) -> Iterator[Wrong]:
+    what = _what_is_wrong_with(place)
+    if place and what:
+        yield (name, "to"), f"`{place}` {what}; write s3://bucket/prefix, or a folder as in `archive`"
+
+
+def _what_is_wrong_with(place: str) -> str:
+    if is_bucket(place):
+        bucket = place.split("/")[2]
+        return "" if _BUCKET.fullmatch(bucket) else f"names no bucket: `{bucket}` can't be the name of one"
+    if "://" in place or place.lower().startswith("s3:"):
+        return "is neither a bucket nor a folder" + (
+            " (another server's address goes into `tiers.s3.endpoint`)" if place.startswith("http") else ""
+        )
+    path = PurePath(place)
+    if path.is_absolute():
+        return ""
+    if not path.parts or ".." in path.parts:
+        return "is not below the data folder"
+    return "is a folder that shipper needs itself" if path.parts[0] in OWN_FOLDERS else ""
+
+
+def _one_place(tiers: Tiers) -> Iterator[Wrong]:
+    """A copy within one store needs no bytes to come here, and there is one chain of receipts."""
+    places: list[Stage] = stages(tiers, "")
+    if tiers.warm is not None and tiers.cold is not None and places[0].place != places[1].place:
+        what = (
+            f"{places[1].place} is another place than that of `warm`, {places[0].place}; leave it out: both are in one"
+        )
+        yield ("cold", "to"), what
+
+
+def _prices(tiers: Tiers) -> Iterator[Wrong]:
+    known = [*STORAGE_CLASSES, HOT, FOLDER]
+    for name in tiers.prices.storage if tiers.prices is not None else ():
+        if name not in known:
+            yield ("prices", "storage", name), f"there is no such class{nearest(name, known)}"
