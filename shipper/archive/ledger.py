@@ -67,10 +67,10 @@ class Move:
     """0: not stored yet."""
 
 
-def archived(state: State, *, grace: bool = False) -> list[Archived]:
-    """What is archived, oldest day first; with `grace` also the copies that wait to be deleted."""
-    where = "" if grace else "WHERE grace = 0 "
-    rows = state.rows(f"SELECT * FROM archived {where}ORDER BY day, dataset, tier")
+def archived(state: State, *, grace: bool = False, day: str = "") -> list[Archived]:
+    """What is archived, oldest day first; with `grace` also the copies that wait to be deleted; or of one day alone."""
+    where = "WHERE grace <= ? AND (day = ? OR ?)"
+    rows = state.rows(f"SELECT * FROM archived {where} ORDER BY day, dataset, tier", (grace, day, not day))
     return [_archived(row) for row in rows]
 
 

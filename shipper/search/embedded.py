@@ -6,8 +6,8 @@ from typing import Any
 
 from shipper.errors import ShipperError
 from shipper.query.match import matcher
-from shipper.query.sql import Where, where
 from shipper.query.tree import Node
+from shipper.search.condition import condition
 from shipper.search.show import read
 from shipper.search.store import News, Question, times_of
 from shipper.store.read import Reader
@@ -19,6 +19,8 @@ CHUNK = 500
 class EmbeddedStore:
     """The records of a data folder."""
 
+    fed = False
+
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self.where = str(reader.data)
@@ -29,21 +31,21 @@ class EmbeddedStore:
 
     def docs(self, question: Question, day: str, limit: int) -> Iterator[bytes]:
         """Newest first; fetched in pieces, so that no more than one is held."""
-        condition = _condition(question, day)
+        asked = condition(question, day)
         sql = (
-            f"SELECT doc FROM records WHERE {condition.sql} "
+            f"SELECT doc FROM records WHERE {asked.sql} "
             'ORDER BY "@timestamp" DESC NULLS LAST, "event.id" DESC NULLS LAST'
         )
         with self._connect(day) as connection:
-            rows = connection.execute(sql + (f" LIMIT {limit}" if limit else ""), list(condition.values))
+            rows = connection.execute(sql + (f" LIMIT {limit}" if limit else ""), list(asked.values))
             while chunk := rows.fetchmany(CHUNK):
                 yield from [row[0].encode() for row in chunk]
 
     def count(self, question: Question, day: str) -> int:
-        condition = _condition(question, day)
+        asked = condition(question, day)
         with self._connect(day) as connection:
-            sql = f"SELECT count(*) FROM records WHERE {condition.sql}"
-            return int(connection.execute(sql, list(condition.values)).fetchone()[0])
+            sql = f"SELECT count(*) FROM records WHERE {asked.sql}"
+            return int(connection.execute(sql, list(asked.values)).fetchone()[0])
 
     def follow(self, tree: Node) -> "EmbeddedFollower":
         return EmbeddedFollower(self._reader, tree)
@@ -75,14 +77,3 @@ class EmbeddedFollower:
     def new(self) -> News:
         docs, self._seen = self._reader.new_rows(self._seen)
         return News(len(docs), [doc for doc in docs if self._wanted(read(doc))])
-
-
-def _condition(question: Question, day: str) -> Where:
-    """The query and, on a day that is asked for only in part, the times."""
-    found = where(question.tree)
-    since, until = question.part_of(day)
-    if since is not None:
-        found = Where(f'{found.sql} AND "@timestamp" >= make_timestamptz(?)', (*found.values, since))
-    if until is not None:
-        found = Where(f'{found.sql} AND "@timestamp" < make_timestamptz(?)', (*found.values, until))
-    return found

@@ -44,6 +44,8 @@ class Store(Protocol):
 
     where: str
     """What it is called when it can't be read."""
+    fed: bool
+    """Days may come to it from other stores while a search goes on: it is asked for every day, after the others."""
 
     def days(self, question: Question) -> list[str]:
         """Days `2026.11.23` that may hold a part of the answer, in any order."""

@@ -158,6 +158,7 @@ class Forbidden:
     """Three days that nobody may read."""
 
     where = "here"
+    fed = False
 
     def days(self, question):
         return ["2026.01.05", "2026.01.06", "2026.01.07"]

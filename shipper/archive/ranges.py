@@ -1,0 +1,164 @@
+"""One archived object, read piece by piece through the cache: only what is asked for is fetched, and only once."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from hashlib import sha256
+
+from shipper.archive.manifest import Part
+from shipper.objects.cache import BlockCache
+from shipper.objects.store import Damaged, ObjectStore, Told
+
+BLOCK = 128 << 10
+"""Bytes of a piece."""
+SMALL = 1 << 20
+"""An object up to so many bytes is fetched whole at the first look, and compared with its SHA-256 before it is used."""
+STEP = 2 << 20
+"""Most bytes of one request; several are under way at the same time."""
+AHEAD = 8 << 20
+"""Most bytes that are fetched at a time when one piece after the other is asked for."""
+STREAMS = 16
+"""Places in an object at which somebody may be reading on."""
+
+Blocks = dict[int, bytes]
+Pool = ThreadPoolExecutor
+
+
+class Ranges:
+    """The bytes of one part. Any number of threads may read. Raises what the store raises, and `Damaged`."""
+
+    def __init__(self, store: ObjectStore, part: Part, cache: BlockCache, pool: Pool, told: Told) -> None:
+        self.part = part
+        self._store = store
+        self._cache = cache
+        self._pool = pool
+        self._told = told
+        self._count = -(-part.bytes // BLOCK)
+        self._lock = threading.Lock()
+        self._under_way: dict[int, Future[bytes]] = {}
+        self._ends: dict[int, int] = {}
+        """Piece behind the last one that was fetched → how many there were."""
+        self._held: set[int] | None = None
+
+    def read(self, start: int, stop: int) -> bytes:
+        """The bytes from `start` to `stop` (excluded), as far as there are any."""
+        stop = min(stop, self.part.bytes)
+        if start >= stop:
+            return b""
+        first = start // BLOCK
+        found = self._blocks(range(first, -(-stop // BLOCK)))
+        return b"".join(found)[start - first * BLOCK : stop - first * BLOCK]
+
+    def _blocks(self, wanted: range) -> list[bytes]:
+        cached = {number: self._cache.get(self.part.sha256, number) for number in wanted}
+        missing = [number for number, block in cached.items() if block is None]
+        if missing:
+            coming = self._claim(missing)
+            cached |= {number: coming[number].result() for number in missing}
+        return [block for block in cached.values() if block is not None]
+
+    def _claim(self, missing: list[int]) -> dict[int, Future[bytes]]:
+        """Fetches what nobody else is fetching."""
+        with self._lock:
+            new = [number for number in self._more(missing) if number not in self._under_way]
+            self._under_way |= {number: Future() for number in new}
+            coming = {number: self._under_way[number] for number in {*missing, *new}}
+        try:
+            for blocks in self._fetched(_runs(new)):
+                for number, block in blocks.items():
+                    coming[number].set_result(block)
+        except BaseException as error:
+            for number in new:
+                if not coming[number].done():
+                    coming[number].set_exception(error)
+            raise
+        finally:
+            with self._lock:
+                for number in new:
+                    self._under_way.pop(number, None)
+        return coming
+
+    def _more(self, missing: list[int]) -> list[int]:
+        """And what will be asked for next: twice as much each time when somebody reads on where another read ended."""
+        if self.part.bytes <= SMALL:
+            return list(range(self._count))
+        run = self._ends.pop(missing[0], 0)
+        size = min(2 * run, AHEAD // BLOCK) if run > 1 else 1
+        ahead = range(missing[-1] + 1, min(missing[0] + size, self._count))
+        held = self._known() if ahead else set()
+        found = [*missing, *(number for number in ahead if number not in held)]
+        self._ends[found[-1] + 1] = len(found)
+        while len(self._ends) > STREAMS:
+            del self._ends[next(iter(self._ends))]
+        return found
+
+    def _known(self) -> set[int]:
+        if self._held is None:
+            self._held = self._cache.held(self.part.sha256)
+        return self._held
+
+    # ── fetching ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _fetched(self, runs: Sequence[range]) -> Iterator[Blocks]:
+        steps = [run[at : at + STEP // BLOCK] for run in runs for at in range(0, len(run), STEP // BLOCK)]
+        # A single request needs no other thread.
+        answers = map(self._get, steps) if len(steps) == 1 else self._pool.map(self._get, steps)
+        for numbers, raw in zip(steps, answers, strict=True):
+            blocks = {number: raw[at * BLOCK : (at + 1) * BLOCK] for at, number in enumerate(numbers)}
+            if len(numbers) == self._count:
+                self._compare(raw)
+            for number, block in blocks.items():
+                self._cache.put(self.part.sha256, number, block)
+            self._note(blocks)
+            yield blocks
+
+    def _get(self, numbers: range) -> bytes:
+        start, stop = numbers[0] * BLOCK, min((numbers[-1] + 1) * BLOCK, self.part.bytes)
+        raw = self._store.get(self.part.key, start, stop)
+        if len(raw) != stop - start:
+            raise self._damaged(f"{len(raw)} bytes came where {stop - start} should be")
+        self._told(len(raw))
+        return raw
+
+    def _note(self, blocks: Blocks) -> None:
+        """When all pieces have been fetched, they are looked at as a whole once."""
+        with self._lock:
+            held = self._known()
+            held |= blocks.keys()
+            whole = len(held) == self._count and not self._cache.was_whole(self.part.sha256)
+        if whole and self._count > len(blocks):
+            self._compare_cached()
+        if whole:
+            self._cache.note_whole(self.part.sha256)
+
+    def _compare(self, raw: bytes) -> None:
+        if sha256(raw).hexdigest() != self.part.sha256:
+            raise self._damaged("its SHA-256 is not the one in its manifest")
+
+    def _compare_cached(self) -> None:
+        total = sha256()
+        for number in range(self._count):
+            block = self._cache.get(self.part.sha256, number)
+            if block is None:  # Others have pushed it out.
+                return
+            total.update(block)
+        if total.hexdigest() != self.part.sha256:
+            self._cache.forget(self.part.sha256)
+            raise self._damaged("its SHA-256 is not the one in its manifest")
+
+    def _damaged(self, what: str) -> Damaged:
+        return Damaged(f"{self._store.where}/{self.part.key}: damaged, {what}; look with: shipper tier verify")
+
+
+def _runs(numbers: Sequence[int]) -> list[range]:
+    """Numbers in order, as ranges without a gap."""
+    found: list[range] = []
+    for number in numbers:
+        if found and found[-1].stop == number:
+            found[-1] = range(found[-1].start, number + 1)
+        else:
+            found.append(range(number, number + 1))
+    return found
+
+
+Opened = Callable[[str], Ranges]

@@ -1,0 +1,315 @@
+"""The archived days of a data folder, as search asks them.
+
+Only parts that a manifest can't rule out are opened; of those in a bucket only the ranges that DuckDB wants are
+fetched, and kept in the cache. A part is sorted by time, so a day is answered in slices of time, newest first: the
+first lines come, and a limit is reached, before the rest is fetched.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from shipper.archive.ledger import Archived
+from shipper.archive.manifest import Part
+from shipper.archive.names import TIERS
+from shipper.archive.ranges import Ranges
+from shipper.errors import ShipperError
+from shipper.objects.cache import GIB, BlockCache
+from shipper.objects.store import Missing, NeedsRestore, ObjectStore, Told
+from shipper.objects.thaw import SPEEDS
+from shipper.query.sql import Where
+from shipper.query.tree import Node
+from shipper.search.condition import condition
+from shipper.search.possible import may_answer, parts_of
+from shipper.search.store import Follower, Question
+from shipper.store.columns import text
+from shipper.store.read import UTC, Snapshot, open_duckdb, view
+
+CACHE = "cache"
+"""Folder of the cache below the data folder."""
+CHUNK = 500
+"""Rows fetched from DuckDB at a time."""
+SLICE = 20_000
+"""Rows of the first slice of a day; each of the next is twice as large, up to `LARGEST`."""
+LARGEST = 320_000
+ATTEMPTS = 3
+"""Looks at a day whose parts are replaced while they are read."""
+
+Listed = Callable[[str], list[Archived]]
+"""What is archived of a day, or of all days (`""`), as it is now."""
+
+
+class Frozen(NamedTuple):
+    """A part that needs a restore before it can be read."""
+
+    one: Archived
+    part: Part
+    restoring: bool
+    """It was asked for already."""
+
+
+class Found(NamedTuple):
+    """A part that may hold a piece of the answer."""
+
+    one: Archived
+    part: Part
+
+
+class ArchiveStore:
+    """What the ledger of a data folder lists, in some tiers."""
+
+    fed = True
+
+    def __init__(
+        self,
+        data: Path,
+        listed: Listed,
+        open_place: Callable[[str], ObjectStore],
+        tiers: Sequence[str] = TIERS,
+        *,
+        cache_bytes: int = GIB,
+        told: Told = lambda _: None,
+    ) -> None:
+        """`told` is called with the number of bytes that were fetched."""
+        self.where = "the archive"
+        self.frozen: list[Frozen] = []
+        """What was left out because it needs a restore."""
+        self._data = data
+        self._listed = listed
+        self._open_place = open_place
+        self._tiers = frozenset(tiers)
+        self._cache = BlockCache(data / CACHE, cache_bytes)
+        self._told = told
+        self._stack = ExitStack()
+        self._places: dict[str, ObjectStore] = {}
+        self._ranges: dict[str, Ranges] = {}
+        self._duckdb: Any = None
+        self._system: Any = None
+        self._pool: ThreadPoolExecutor | None = None
+
+    def days(self, question: Question) -> list[str]:
+        return sorted({one.day for one in self._mine("") if may_answer(question, one)})
+
+    def docs(self, question: Question, day: str, limit: int) -> Iterator[bytes]:
+        """Newest first; a record that a part and its supplement both have is given once."""
+        for attempt in range(1, ATTEMPTS + 1):
+            found = self.parts(question, day)
+            begun = False
+            try:
+                for doc in self._docs(found, question, day, limit):
+                    begun = True
+                    yield doc
+                return
+            except Missing:
+                if begun or attempt == ATTEMPTS or self.parts(question, day) == found:
+                    raise
+
+    def count(self, question: Question, day: str) -> int:
+        for attempt in range(1, ATTEMPTS + 1):
+            found = self.parts(question, day)
+            try:
+                return self._count(found, question, day)
+            except Missing:
+                if attempt == ATTEMPTS or self.parts(question, day) == found:
+                    raise
+        raise AssertionError
+
+    def follow(self, tree: Node) -> Follower:
+        """Nothing comes to an archive that was not in the hot store before."""
+        raise ShipperError("an archive can't be followed; what is stored is: shipper tail")
+
+    def close(self) -> None:
+        self._stack.close()
+
+    # ── parts ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _mine(self, day: str) -> list[Archived]:
+        return [one for one in self._listed(day) if one.tier in self._tiers]
+
+    def parts(self, question: Question, day: str) -> list[Found]:
+        """Parts of a day that may hold a piece of the answer."""
+        return [Found(one, part) for one in self._mine(day) for part in parts_of(question, one)]
+
+    def _docs(self, found: list[Found], question: Question, day: str, limit: int) -> Iterator[bytes]:
+        if not found:
+            return
+        asked = condition(question, day)
+        several = _supplemented(found)
+        given = 0
+        last: tuple[Any, Any] | None = None
+        with self.connect(found) as connection:
+            for piece in _slices(connection, self._files(found)):
+                for doc, *key in _rows(connection, asked, piece, 0 if several else limit and limit - given):
+                    if several and key[1] and tuple(key) == last:
+                        continue
+                    last = (key[0], key[1])
+                    yield doc.encode()
+                    given += 1
+                    if limit and given == limit:
+                        return
+
+    def _count(self, found: list[Found], question: Question, day: str) -> int:
+        if not found:
+            return 0
+        asked = condition(question, day)
+        with self.connect(found) as connection:
+            total = _number(connection, "records", asked)
+            if not _supplemented(found) or not total:
+                return total
+            return total - self._doubled(connection, found, asked)
+
+    def _doubled(self, connection: Any, found: list[Found], asked: Where) -> int:
+        """Records of supplements that an earlier part has as well."""
+        earlier: dict[str, list[Found]] = {}
+        doubled = 0
+        for each in found:
+            before = earlier.setdefault(each.one.dataset, [])
+            if before:
+                files = [self._files([each]), self._files(before)]
+                for name, paths in zip(("later", "sooner"), files, strict=True):
+                    connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {view(Snapshot(paths, [], 0))}")
+                doubled += _number(connection, "later", Where(f"({asked.sql}) AND {_SOONER}", asked.values))
+            before.append(each)
+        return doubled
+
+    # ── DuckDB ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def connect(self, found: Sequence[Found]) -> Iterator[Any]:
+        """A DuckDB connection with the view `records` over some parts: `columns.COLUMNS`, then `doc`.
+
+        Its errors become ours, on one line. Raises `NeedsRestore`, and what the store of a part raises.
+        """
+        import duckdb  # noqa: PLC0415  (a tenth of a second that only a search pays)
+
+        try:
+            files = self._files(found)
+            with closing(self._cursor()) as connection:
+                connection.execute(f"CREATE TEMP VIEW records AS {view(Snapshot(files, [], 0))}")
+                yield connection
+        except (duckdb.Error, OSError) as error:
+            failure = self._failure()
+            raise failure or ShipperError(_reason(str(error), found)) from error
+
+    def _failure(self) -> ShipperError | None:
+        """Why a part could not be fetched, if that is what DuckDB failed for."""
+        if self._system is None:
+            return None
+        failure: ShipperError | None = self._system.failure
+        self._system.failure = None
+        return failure
+
+    def _cursor(self) -> Any:
+        if self._duckdb is None:
+            self._duckdb = self._stack.enter_context(open_duckdb(self._data / "tmp" / f"archive-{os.getpid()}"))
+            self._duckdb.execute("SET parquet_metadata_cache = true")
+        if self._ranges and self._system is None:
+            filesystem = import_module("shipper.archive.filesystem")
+            self._system = self._stack.enter_context(filesystem.registered(self._duckdb, self._ranges))
+        cursor = self._duckdb.cursor()
+        cursor.execute(UTC)
+        return cursor
+
+    def _files(self, found: Sequence[Found]) -> list[str]:
+        """How DuckDB names the parts. Raises `NeedsRestore` when one can't be read without."""
+        frozen = [each for each in map(self._frozen, found) if each is not None]
+        if frozen:
+            self.frozen += [each for each in frozen if each not in self.frozen]
+            classes = sorted({each.part.storage_class for each in frozen})
+            raise NeedsRestore(f"it needs a restore first ({', '.join(classes)})")
+        return [self._file(each) for each in found]
+
+    def _frozen(self, found: Found) -> Frozen | None:
+        one, part = found
+        if part.storage_class not in SPEEDS or self._is_local(one.place) or self._cache.was_whole(part.sha256):
+            return None
+        stored = self._place(one.place).head(part.key)
+        return None if stored is None or stored.readable else Frozen(one, part, stored.restoring)
+
+    def _file(self, found: Found) -> str:
+        one, part = found
+        store = self._place(one.place)
+        if self._is_local(one.place):
+            path = Path(store.where, part.key)
+            if not path.is_file():
+                raise Missing(f"{path}: missing; look with: shipper tier verify")
+            return str(path)
+        if part.sha256 not in self._ranges:
+            if self._pool is None:
+                self._pool = self._stack.enter_context(ThreadPoolExecutor(4))
+            self._ranges[part.sha256] = Ranges(store, part, self._cache, self._pool, self._told)
+        return f"shipper://{part.sha256}"
+
+    def _is_local(self, place: str) -> bool:
+        return "://" not in self._place(place).where
+
+    def _place(self, place: str) -> ObjectStore:
+        if place not in self._places:
+            self._places[place] = self._open_place(place)
+        return self._places[place]
+
+
+_SOONER = (
+    'EXISTS (SELECT 1 FROM sooner WHERE sooner."event.id" = later."event.id" '
+    'AND sooner."@timestamp" IS NOT DISTINCT FROM later."@timestamp" AND later."event.id" <> \'\')'
+)
+
+
+def _number(connection: Any, relation: str, asked: Where) -> int:
+    return int(
+        connection.execute(f"SELECT count(*) FROM {relation} WHERE {asked.sql}", list(asked.values)).fetchone()[0]
+    )
+
+
+def _supplemented(found: Sequence[Found]) -> bool:
+    """Whether a dataset has several parts: a record that was sent again after its day was archived is in two."""
+    datasets = [(each.one.tier, each.one.dataset) for each in found]
+    return len(set(datasets)) < len(datasets)
+
+
+def _slices(connection: Any, files: Sequence[str]) -> Iterator[Where]:
+    """Conditions that cut a day into slices of time, newest first, by what the files themselves say of their row
+    groups; each record fulfils exactly one."""
+    paths = ", ".join(map(text, files))
+    groups = connection.execute(
+        "SELECT epoch_us(TRY_CAST(stats_min_value AS TIMESTAMPTZ)), row_group_num_rows, coalesce(stats_null_count, 1) "
+        f"FROM parquet_metadata([{paths}]) WHERE path_in_schema = '@timestamp' ORDER BY 1 DESC NULLS LAST"
+    ).fetchall()
+    high: int | None = None
+    rows, most = 0, SLICE
+    for low, more, _ in groups:
+        rows += more
+        if rows >= most and low is not None and (high is None or low < high):
+            yield _between(low, high)
+            high, rows, most = low, 0, min(2 * most, LARGEST)
+    yield _between(None, high)
+    if any(nulls for _, _, nulls in groups):
+        yield Where('"@timestamp" IS NULL', ())
+
+
+def _between(low: int | None, high: int | None) -> Where:
+    bounds = [('"@timestamp" >= make_timestamptz(?)', low), ('"@timestamp" < make_timestamptz(?)', high)]
+    given = [(sql, value) for sql, value in bounds if value is not None]
+    return Where(" AND ".join(['"@timestamp" IS NOT NULL', *(sql for sql, _ in given)]), tuple(v for _, v in given))
+
+
+def _rows(connection: Any, asked: Where, piece: Where, limit: int) -> Iterator[tuple[str, Any, Any]]:
+    sql = (
+        'SELECT doc, epoch_us("@timestamp"), "event.id" FROM records '
+        f'WHERE {piece.sql} AND ({asked.sql}) ORDER BY "@timestamp" DESC, "event.id" DESC NULLS LAST'
+    )
+    rows = connection.execute(sql + (f" LIMIT {limit}" if limit else ""), [*piece.values, *asked.values])
+    while chunk := rows.fetchmany(CHUNK):
+        yield from chunk
+
+
+def _reason(message: str, found: Sequence[Found]) -> str:
+    """DuckDB's words name a part by its hash."""
+    reason = message.splitlines()[0]
+    for each in found:
+        reason = reason.replace(f"shipper://{each.part.sha256}", each.part.key)
+    return f"{reason}; look with: shipper tier verify"

@@ -1,0 +1,61 @@
+"""What a manifest alone rules out: records of a level that a query can't find, of another dataset, of another time."""
+
+from shipper.archive.ledger import Archived
+from shipper.archive.manifest import Part
+from shipper.model import Doc
+from shipper.query.match import matcher
+from shipper.query.tree import And, Everything, Node, Not, Or
+from shipper.query.values import period
+from shipper.search.store import Question, times_of
+
+LEVEL, DATASET = "log.level", "event.dataset"
+
+
+def may_answer(question: Question, one: Archived) -> bool:
+    """Whether an archived day can hold a part of the answer."""
+    return bool(parts_of(question, one))
+
+
+def parts_of(question: Question, one: Archived) -> list[Part]:
+    """The parts of an archived day that can."""
+    start, end = times_of(one.day)
+    since, until = question.since, question.until
+    if (since is not None and since >= end) or (until is not None and until <= start):
+        return []
+    return [
+        part
+        for part in one.manifest.parts
+        if part.rows and _in_time(question, one.day, part) and _of_level(question.tree, one.dataset, part)
+    ]
+
+
+def _in_time(question: Question, day: str, part: Part) -> bool:
+    """A record without a readable time is found only where the whole day is asked for."""
+    since, until = question.part_of(day)
+    if since is None and until is None:
+        return True
+    first, last = period(part.first), period(part.last)
+    if first is None or last is None:
+        return bool(part.first)
+    return (since is None or last[1] > since) and (until is None or first[0] < until)
+
+
+def _of_level(tree: Node, dataset: str, part: Part) -> bool:
+    known: Doc = {DATASET: dataset} if dataset and not dataset.startswith("[") else {}
+    levels = [level for level in part.levels if level and not level.startswith("[")]
+    if sum(part.levels[level] for level in levels) < part.rows:
+        return _possible(tree, known)
+    return any(_possible(tree, {**known, LEVEL: level}) for level in levels)
+
+
+def _possible(tree: Node, known: Doc) -> bool:
+    """False only when no record with these values can fulfil the query, whatever else it has."""
+    match tree:
+        case And(parts):
+            return all(_possible(part, known) for part in parts)
+        case Or(parts):
+            return any(_possible(part, known) for part in parts)
+        case Not() | Everything():
+            return True
+        case leaf:
+            return leaf.field not in known or matcher(leaf)(known)
