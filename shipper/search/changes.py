@@ -12,12 +12,12 @@ import orjson
 
 from shipper.clock import Clock, SystemClock
 from shipper.elastic.connect import NDJSON, Elastic, ElasticError
+from shipper.elastic.documents import answer_of, documents, parsed
 from shipper.elastic.names import day_of, pattern_of
 from shipper.errors import ShipperError
 from shipper.query.clauses import NONE, Query, all_of, any_of, term
 from shipper.query.moved import predicate
 from shipper.query.tree import Node
-from shipper.search.documents import answer_of, documents, parsed
 from shipper.search.store import News
 
 AT_ONCE = 1_000

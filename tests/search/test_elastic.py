@@ -7,12 +7,12 @@ import orjson
 import pytest
 
 from shipper.clock import ManualClock
+from shipper.elastic import moment
 from shipper.elastic.connect import Elastic, ElasticError
 from shipper.elastic.connection import Connection
 from shipper.elastic.template import templates
 from shipper.errors import ShipperError
 from shipper.query.parse import parse
-from shipper.search import elastic as module
 from shipper.search.changes import LATE_S, MOST_LATE, ElasticFollower, Seen
 from shipper.search.elastic import ElasticStore
 from shipper.search.embedded import EmbeddedStore
@@ -67,8 +67,8 @@ def test_documents_come_byte_for_byte(elasticsearch, name):
 
 def test_more_than_a_page_comes_page_by_page(elasticsearch, name, monkeypatch):
     """Records of one time are neither lost nor doubled between two pages."""
-    monkeypatch.setattr(module, "FIRST_PAGE", 3)
-    monkeypatch.setattr(module, "PAGE_BYTES", 800)
+    monkeypatch.setattr(moment, "FIRST_PAGE", 3)
+    monkeypatch.setattr(moment, "PAGE_BYTES", 800)
     docs = [record(number) for number in range(60)]
     put(elasticsearch, name, *docs)
     with opened(elasticsearch, name) as store:
