@@ -164,7 +164,7 @@ class Batch:
     changes: list[StateChange] = field(default_factory=list)
     """What else the commit writes: windows, alert states, outbox, segments."""
     stream: str = "records"
-    """`records` or `alerts`: which indices or folders it goes to."""
+    """`records` or `alerts`: which indices or folders it goes to; `restored`: records back from the archive."""
 
     def __len__(self) -> int:
         return len(self.offsets)

@@ -1,0 +1,277 @@
+"""`shipper tier restore`: days of the archive, readable again or back in Elasticsearch."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from shipper.archive import ledger
+from shipper.build import Plan, plan
+from shipper.cli.sizes import human_bytes
+from shipper.clock import Clock, SystemClock, iso, parse_when
+from shipper.config import default_pipeline
+from shipper.context import Context
+from shipper.elastic.connect import Connection, ElasticError
+from shipper.elastic.names import RESTORED, index_of
+from shipper.elastic.setup import ensure_restored
+from shipper.errors import ShipperError, UsageError
+from shipper.lock import hold
+from shipper.objects.place import open_place
+from shipper.objects.settings import S3
+from shipper.objects.store import ObjectStore, Told
+from shipper.objects.thaw import GIB
+from shipper.query.error import QueryError
+from shipper.query.parse import parse
+from shipper.sink.elasticsearch import ElasticsearchSink
+from shipper.state import State
+from shipper.tier import restore as restoring
+from shipper.tier.policy import DAY_S
+from shipper.tier.refill import Filled, Wanted, refill
+from shipper.tier.restore import ASKED, NEEDED, READABLE, READY, WAITING, Day, speed_of
+
+SPEEDS = ("Expedited", "Standard", "Bulk")
+SHOWN_REFUSALS = 3
+
+
+class Asked(NamedTuple):
+    """What the command was given."""
+
+    wanted: Wanted
+    days: int
+    speed: str
+
+
+@click.command(name="restore")
+@click.option("--since", required=True, metavar="TIME", help="Not older than this: 90d, 2026-08-01.")
+@click.option("--until", metavar="TIME", help="Older than this, in the same forms.")
+@click.option("--query", default="", help="Only records that shipper search would find with it.")
+@click.option(
+    "--days", type=click.IntRange(1, 365), default=7, show_default=True, help="How long they stay, in days from now."
+)
+@click.option(
+    "--speed",
+    type=click.Choice(SPEEDS, case_sensitive=False),
+    default="Standard",
+    show_default=True,
+    help="Of a class that can't be read at once: the quicker, the dearer.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what it takes, and ask for nothing.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.argument("pipeline", required=False, type=click.Path(path_type=Path))
+@click.pass_context
+def restore(ctx: click.Context, /, pipeline: Path | None, *, dry_run: bool, form: str, **asked: Any) -> int:
+    """Get archived days back.
+
+    A day in a class that can't be read at once (GLACIER, DEEP_ARCHIVE) is asked for; the same command says later
+    whether it is there. With Elasticsearch what can be read comes into restored-NAME-YYYY.MM.DD, which is deleted when
+    its time is over. Without it shipper search reads the archive itself. Running it again doubles nothing.
+    """
+    clock = SystemClock()
+    given = _given(clock, **asked)
+    data: Path = ctx.obj.data
+    chosen = plan(pipeline or default_pipeline())
+    State(data / "state.db", readonly=True).close()
+    with closing(hold(data, "move")), closing(State(data / "state.db")) as state, ExitStack() as stack:
+        work = _Work(data, state, clock, chosen, given)
+        days = work.look(dry_run=dry_run)
+        _show_days(days, given, form)
+        if dry_run:
+            return 0
+        waiting = [day for day in days if not day.is_readable]
+        sink = work.sink(stack)
+        if sink is None:
+            _say_where(waiting, form)
+            return 0
+        problems = work.fill([day for day in days if day.is_readable], sink, form)
+        if waiting:
+            _say(f"{_count(waiting)} can't be read yet; run the same command again when it can")
+    return 1 if problems or waiting else 0
+
+
+def _given(clock: Clock, *, since: str, until: str | None, query: str, days: int, speed: str) -> Asked:
+    try:
+        tree = parse(query)
+    except QueryError as error:
+        raise UsageError(f"--query: {error}") from None
+    end = None if until is None else parse_when(until, clock.now())
+    return Asked(Wanted(tree, parse_when(since, clock.now()), end), days, speed.capitalize())
+
+
+class _Work:
+    """One call of the command."""
+
+    def __init__(self, data: Path, state: State, clock: Clock, chosen: Plan, asked: Asked) -> None:
+        self._data, self._state, self._clock = data, state, clock
+        self._plan, self._asked = chosen, asked
+        self._places: dict[str, ObjectStore] = {}
+
+    def look(self, *, dry_run: bool) -> list[Day]:
+        """How the wanted days stand; those that need it are asked for."""
+        wanted = self._asked.wanted
+        found = restoring.covered(ledger.archived(self._state), wanted.since, wanted.until)
+        if not found:
+            raise ShipperError(
+                f"{self._data}: no day of that time is archived; what is archived says: shipper tier status"
+            )
+        days = [restoring.look(self._objects(one.place), one, parts) for one, parts in found]
+        self._refuse_speed(days)
+        return days if dry_run else list(map(self._ask, days))
+
+    def _refuse_speed(self, days: list[Day]) -> None:
+        for day in days:
+            if day.standing == NEEDED and speed_of(day, self._asked.speed) is None:
+                raise UsageError(f"{day.storage_class} knows no --speed {self._asked.speed}; write Standard or Bulk")
+
+    def _ask(self, day: Day) -> Day:
+        objects = self._objects(day.one.place)
+        now = self._clock.now()
+        return restoring.ask(objects, self._state, day, days=self._asked.days, speed=self._asked.speed, now=now)
+
+    def _objects(self, place: str) -> ObjectStore:
+        if place not in self._places:
+            settings = self._plan.tiers.s3 if self._plan.tiers is not None else S3()
+            self._places[place] = open_place(place, self._data, settings)
+        return self._places[place]
+
+    # ── into Elasticsearch ────────────────────────────────────────────────────────────────────────────────────────
+
+    def sink(self, stack: ExitStack) -> ElasticsearchSink | None:
+        """That of the pipeline, ready for restored days; None: it has none."""
+        name = self._plan.pipeline.name
+        for part in self._plan.parts["sinks"]:
+            if isinstance(part.config, Connection):
+                managed = bool(getattr(part.config, "manage_templates", True))
+                config = part.config.model_copy(update={"manage_templates": False})
+                context = Context(self._data, self._state, clock=self._clock, name=name)
+                sink: ElasticsearchSink = stack.enter_context(closing(part.module.build(config, context)))
+                if managed:
+                    _ensure(sink, name)
+                return sink
+        return None
+
+    def fill(self, days: list[Day], sink: ElasticsearchSink, form: str) -> list[str]:
+        """All of these days into their indices; what was not taken, a line each."""
+        problems: list[str] = []
+        with _bar(sum(day.bytes for day in days)) as told:
+            for day in days:
+                index = index_of(self._plan.pipeline.name, RESTORED, day.one.day.replace(".", "-"))
+                filled = self._fill_one(day, sink, index, told)
+                _show_filled(day, index, filled, form)
+                problems += filled.refused
+        for line in problems[:SHOWN_REFUSALS]:
+            _say(f"not taken by Elasticsearch: {line}")
+        if len(problems) > SHOWN_REFUSALS:
+            _say(
+                f"and {len(problems) - SHOWN_REFUSALS} records more; the archive has them, and search finds them there"
+            )
+        return problems
+
+    def _fill_one(self, day: Day, sink: ElasticsearchSink, index: str, told: Told) -> Filled:
+        now = self._clock.now()
+        restoring.announce(self._state, day.one.day, index, now + self._asked.days * DAY_S)
+        objects, scratch = self._objects(day.one.place), self._data / "tmp"
+        wanted = self._asked.wanted
+        filled = refill(objects, day, wanted, sink, clock=self._clock, scratch=scratch, told=told)
+        narrowed = wanted.on(day.one.day) != Wanted(parse(""))
+        restoring.arrived(self._state, day.one, index, filled.rows, self._clock.now(), narrowed=narrowed)
+        return filled
+
+
+def _ensure(sink: ElasticsearchSink, name: str) -> None:
+    try:
+        ensure_restored(sink.elastic, name)
+    except ElasticError as error:
+        raise ShipperError(str(error)) from None
+
+
+@contextmanager
+def _bar(size: int) -> Iterator[Told]:
+    """Counts fetched bytes, when somebody looks."""
+    columns = (TextColumn("restoring"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("", total=size)
+        yield lambda count: progress.advance(task, count)
+
+
+# ── what is printed ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _show_days(days: Sequence[Day], asked: Asked, form: str) -> None:
+    if form == "json":
+        for day in days:
+            click.echo(orjson.dumps(_object(day, asked)))
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("DAY", "DATASET", "TIER", "SIZE", "STANDS"):
+        table.add_column(heading, justify="right" if heading == "SIZE" else "left", overflow="fold")
+    for day in days:
+        one = day.one
+        table.add_row(one.day, one.dataset or "-", one.tier, human_bytes(day.bytes), _standing(day, asked))
+    Console().print(table)
+
+
+def _object(day: Day, asked: Asked) -> dict[str, Any]:
+    speed = speed_of(day, asked.speed) if not day.is_readable else None
+    return {
+        "day": day.one.day,
+        "dataset": day.one.dataset,
+        "tier": day.one.tier,
+        "place": day.one.place,
+        "bytes": day.bytes,
+        "storage_class": day.storage_class or None,
+        "standing": day.standing,
+        "until": iso(day.until) if day.until is not None else None,
+        "waits": speed.waits if speed else None,
+        "cost_usd": round(speed.usd_per_gib * day.bytes / GIB, 4) if speed else None,
+    }
+
+
+def _standing(day: Day, asked: Asked) -> str:
+    if day.standing == READY and day.until is not None:
+        return f"ready until {iso(day.until)[:16]}Z"
+    if day.standing == READABLE:
+        return "readable at any time"
+    if day.standing == WAITING:
+        return f"asked for already, {day.storage_class} takes its time"
+    speed = speed_of(day, asked.speed)
+    takes = f"{speed.waits}, {_cost(speed.usd_per_gib, day.bytes)}" if speed else ""
+    return f"{'asked for just now' if day.standing == ASKED else 'to be asked for'}: {takes}"
+
+
+def _cost(usd_per_gib: float, size: int) -> str:
+    cost = usd_per_gib * size / GIB
+    return "free" if not cost else f"{cost:.2f} USD" if cost >= 0.01 else "under 0.01 USD"
+
+
+def _show_filled(day: Day, index: str, filled: Filled, form: str) -> None:
+    one = day.one
+    if form == "json":
+        told = {"day": one.day, "dataset": one.dataset, "index": index, "rows": filled.rows}
+        click.echo(orjson.dumps({**told, "refused": len(filled.refused)}))
+    else:
+        click.echo(f"{index}: {filled.rows:,} records of {one.dataset or 'no dataset'}")
+
+
+def _say_where(waiting: list[Day], form: str) -> None:
+    if form == "json":
+        return
+    if waiting:
+        click.echo(f"{_count(waiting)} to wait for; the same command says when they are there.")
+    else:
+        click.echo("Nothing to wait for: shipper search reads these days in the archive.")
+
+
+def _count(days: Sequence[Day]) -> str:
+    number = len({day.one.day for day in days})
+    return f"{number} day" if number == 1 else f"{number} days"
+
+
+def _say(message: str) -> None:
+    click.echo(f"{click.get_current_context().command_path}: {message}", err=True)
