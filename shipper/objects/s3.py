@@ -15,9 +15,19 @@ from urllib.parse import urlencode
 from shipper.clock import Clock, SystemClock, iso
 from shipper.objects.arrive import arriving, pour, sha256_of
 from shipper.objects.keys import checked
-from shipper.objects.s3_answers import SHA256, listed, moment, newest_first, stored, told_sha256
+from shipper.objects.s3_answers import (
+    SHA256,
+    SLOW,
+    computed_sha256,
+    listed,
+    moment,
+    newest_first,
+    stored,
+    told_sha256,
+    version_of,
+)
 from shipper.objects.s3_bucket import Bucket
-from shipper.objects.s3_errors import NoLocks, NotAllowed, Restoring, Unsupported
+from shipper.objects.s3_errors import NoLocks, NotAllowed, Restoring, Silent, Unsupported
 from shipper.objects.s3_parts import LARGEST_COPY_BYTES, Multipart, base64_sha256
 from shipper.objects.settings import S3
 from shipper.objects.store import Damaged, Exists, Locked, Missing, ObjectError, Stored, Told
@@ -58,8 +68,7 @@ class S3Store:
                 raise
             # It knows no conditions; that nothing was there was seen just now.
             answer = self._send(going, {})
-        version = str(answer.get("VersionId") or "")
-        return Stored(key, size, sha256, version, storage_class or "STANDARD", locked_until=lock_until)
+        return _made(Stored(key, size, sha256, version_of(answer), storage_class), lock_until)
 
     def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes:
         if stop is not None and stop <= start:
@@ -122,13 +131,10 @@ class S3Store:
             answer = self._multipart(self._full(target)).copy(place, origin.bytes, {**kept, **settings})
         else:
             answer = self._copy(place, self._full(target), settings)
-        copied = told_sha256(answer.get("CopyObjectResult", {}))
+        copied = computed_sha256(answer.get("CopyObjectResult", {}))
         if copied and origin.sha256 not in ("", copied):
             raise Damaged(f"{self.where}/{source}: what was copied of it has another SHA-256 than was stored")
-        version = str(answer.get("VersionId") or "")
-        return Stored(
-            target, origin.bytes, origin.sha256, version, storage_class or "STANDARD", locked_until=lock_until
-        )
+        return _made(Stored(target, origin.bytes, origin.sha256, version_of(answer), storage_class), lock_until)
 
     def delete(self, key: str) -> None:
         rows = self._rows(self._full(key))
@@ -202,7 +208,10 @@ class S3Store:
         with _local(going.full):
             body = going.source if isinstance(going.source, bytes) else going.source.read_bytes()
         sent = "" if self._bucket.google else base64_sha256(body)
-        arguments = {**going.settings, **conditions, **({"ChecksumSHA256": sent} if sent else {})}
+        checksum = {"ChecksumSHA256": sent} if sent else {}
+        # With a lock S3 wants to be told also what kind of checksum comes, which others refuse.
+        kind = {"ChecksumAlgorithm": "SHA256"} if "ObjectLockMode" in going.settings else {}
+        arguments = {**going.settings, **conditions, **checksum, **kind}
         answer: dict[str, Any] = self._bucket.call("put_object", Key=going.full, Body=body, **arguments)
         if sent and answer.get("ChecksumSHA256", sent) != sent:
             raise Damaged(f"{self.where}: the server has counted another checksum of {going.full} than was sent")
@@ -223,7 +232,12 @@ class S3Store:
 
     def _headed(self, full: str, **version: str) -> dict[str, Any]:
         mode = {} if self._bucket.google else {"ChecksumMode": "ENABLED"}
-        answer: dict[str, Any] = self._bucket.call("head_object", Key=full, **mode, **version)
+        try:
+            answer: dict[str, Any] = self._bucket.call("head_object", Key=full, **mode, **version)
+        except (Missing, NotAllowed, Silent):
+            # This answer has no words; a listing says whether it is the bucket or the credentials.
+            self._bucket.call("list_objects_v2", Prefix=full, MaxKeys=1)
+            raise
         return answer
 
     def _rows(self, full: str) -> Sequence[dict[str, Any]] | None:
@@ -264,6 +278,13 @@ class _Going(NamedTuple):
     size: int
     settings: dict[str, Any]
     told: Told | None
+
+
+def _made(one: Stored, lock_until: float | None) -> Stored:
+    """As `head` will describe it."""
+    storage_class = one.storage_class or "STANDARD"
+    locked = None if lock_until is None else moment(lock_until).timestamp()
+    return one._replace(storage_class=storage_class, readable=storage_class not in SLOW, locked_until=locked)
 
 
 def _measured(source: bytes | Path) -> tuple[int, str]:

@@ -5,6 +5,7 @@ from base64 import b64decode
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from math import ceil
 from typing import Any
 
 from shipper.objects.store import Stored
@@ -38,11 +39,15 @@ def stored(key: str, answer: dict[str, Any]) -> Stored:
 
 
 def told_sha256(answer: dict[str, Any]) -> str:
-    """Of the whole object, in hex: what the server has computed of it, else what we told it."""
-    computed = answer.get("ChecksumSHA256") or ""
-    if computed and "-" not in computed and answer.get("ChecksumType") != "COMPOSITE":
-        return b64decode(computed).hex()
-    return str(answer.get("Metadata", {}).get(SHA256, ""))
+    """Of the whole object, in hex: what the server has computed of its bytes, else what it was stored as."""
+    computed = computed_sha256(answer) if answer.get("ChecksumType") == "FULL_OBJECT" else ""
+    return computed or str(answer.get("Metadata", {}).get(SHA256, ""))
+
+
+def computed_sha256(answer: dict[str, Any]) -> str:
+    """By the server, in hex; empty when it tells none, or one of parts."""
+    checksum = answer.get("ChecksumSHA256") or ""
+    return "" if "-" in checksum or answer.get("ChecksumType") == "COMPOSITE" else b64decode(checksum).hex()
 
 
 def newest_first(key: str, pages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -78,4 +83,5 @@ def listed(key: str, row: dict[str, Any]) -> Stored:
 
 
 def moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+    """The next whole second: some servers drop the rest."""
+    return datetime.fromtimestamp(ceil(seconds), UTC)

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 from shipper.objects.store import Damaged, Exists, Locked, Missing, NeedsRestore, ObjectError, Unreachable
 
 LONGEST_REASON = 300
+SHORTEST_SECRET = 6
+"""Anything shorter is one of a test, and stands in other words too."""
 POLICY = "the README, section “The bucket”, has the whole policy"
 
 ACTIONS = {
@@ -52,6 +54,10 @@ class Restoring(ObjectError):
     """A restore was asked for before, and is under way."""
 
 
+class Silent(ObjectError):
+    """The server says nothing but no, as it does to HeadObject."""
+
+
 class NotAllowed(ObjectError):
     """Rights are missing, or a lock holds the object: S3 says the same of both."""
 
@@ -65,6 +71,7 @@ class Remedy(NamedTuple):
 _CLOCK = Remedy(ObjectError, "this machine's clock is wrong, the server refuses its signatures; set the clock (NTP)")
 _EXPIRED = Remedy(ObjectError, "the credentials have expired; get new ones")
 _REGION = Remedy(ObjectError, "the bucket is in another region{region}; set AWS_REGION (or `region` of `tiers.s3`)")
+_STRANGER = Remedy(ObjectError, f"the access key is not known there; check {KEYS}")
 _RIGHTS = Remedy(NotAllowed, "not allowed; allow {actions}; " + POLICY)
 _LOCKS = Remedy(NoLocks, "this bucket has no Object Lock; `lock: true` takes a bucket that was made with it")
 _RESTORE = Remedy(NeedsRestore, "is of a class that can't be read at once; ask for it: shipper tier restore")
@@ -83,7 +90,9 @@ REMEDIES = {
     "AccessDenied": _RIGHTS,
     "AccessDeniedException": _RIGHTS,
     "403": _RIGHTS,
-    "InvalidAccessKeyId": Remedy(ObjectError, f"the access key is not known there; check {KEYS}"),
+    "400": Remedy(Silent, "refused, without a reason"),
+    "InvalidAccessKeyId": _STRANGER,
+    "XAdminUserNotFound": _STRANGER,
     "SignatureDoesNotMatch": Remedy(ObjectError, f"the secret key does not fit the access key; check {KEYS}"),
     "ExpiredToken": _EXPIRED,
     "TokenRefreshRequired": _EXPIRED,
@@ -131,7 +140,6 @@ REMEDIES = {
     ),
     "NotImplemented": _NO_SUCH_THING,
     "MethodNotAllowed": _NO_SUCH_THING,
-    "501": _NO_SUCH_THING,
     "405": _NO_SUCH_THING,
     **dict.fromkeys(
         (
@@ -181,11 +189,12 @@ def of_answer(
 
 
 def _remedy(error: S3Error) -> Remedy | None:
-    if "Object Lock" in error.message and error.code in ("InvalidRequest", "InvalidArgument"):
+    if "objectlock" in error.message.replace(" ", "").lower() and error.code in ("InvalidRequest", "InvalidArgument"):
         return _LOCKS
     if "time" in error.message and "too large" in error.message:
         return _CLOCK
-    return REMEDIES.get(error.code) or REMEDIES.get(str(error.status))
+    # A status alone is a word of the server's only where it has no other: in answers to HeadObject.
+    return REMEDIES.get(error.code) or (_BUSY if error.status >= 500 else None)
 
 
 class Silence(NamedTuple):
@@ -231,7 +240,9 @@ def of_silence(where: str, silence: Silence, secrets: Iterable[str]) -> ObjectEr
 
 def censored(text: str, secrets: Iterable[str]) -> str:
     """One line, not too long, without these."""
-    for secret in filter(None, secrets):
+    for secret in secrets:
+        if len(secret) < SHORTEST_SECRET:
+            continue
         text = text.replace(secret, "***")
     line = " ".join(text.split()).rstrip(".")
     return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 1] + "…"
