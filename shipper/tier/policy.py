@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -111,10 +111,8 @@ class Tiers(BaseModel):
     prices: Prices | None = Field(default=None, description="For what `shipper tier plan` says of cost.")
 
 
-class Stage(BaseModel):
+class Stage(NamedTuple):
     """Where a dataset lies up to an age, in seconds."""
-
-    model_config = ConfigDict(frozen=True)
 
     tier: str
     place: str
