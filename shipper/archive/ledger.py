@@ -139,6 +139,11 @@ def save_move(move: Move, now: float) -> StateChange:
     )
 
 
+def forget_move(move: Move) -> StateChange:
+    """It is to be planned anew."""
+    return StateChange("DELETE FROM moves WHERE seq = ?", (move.seq,))
+
+
 def _values(move: Move) -> tuple[Any, ...]:
     return (
         move.kind,

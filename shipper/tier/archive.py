@@ -133,7 +133,7 @@ class Archive:
             found = "nothing" if stored is None else f"{stored.bytes} bytes"
             raise Mismatch(f"{where}: {found} after a copy of {size} bytes; {_KEPT}")
         if stored.readable:
-            self._same_bytes(target, sha256)
+            self.check_bytes(target, sha256)
         elif stored.sha256 != sha256:
             raise Mismatch(f"{where}: checksum {stored.sha256 or 'missing'} after a copy of {sha256}; {_KEPT}")
         return stored
@@ -188,7 +188,8 @@ class Archive:
             storage_class or stored.storage_class,
         )
 
-    def _same_bytes(self, key: str, sha256: str) -> None:
+    def check_bytes(self, key: str, sha256: str) -> None:
+        """Reads an object back, all of it. Raises `Mismatch`, `Missing`, `NeedsRestore`."""
         target = self._scratch / "read-back.parquet"
         try:
             found = self.fetch(key, target)
