@@ -34,14 +34,14 @@ class PartSystem(AbstractFileSystem):  # type: ignore[misc]
     def __init__(self, parts: Mapping[str, Ranges]) -> None:
         super().__init__()
         self._parts = parts
-        self.failure: ShipperError | None = None
-        """Why the last read failed: DuckDB hands on only its text."""
+        self.failure: tuple[str, ShipperError] | None = None
+        """Of which part a read failed, and why."""
 
     def read(self, path: str, start: int, end: int) -> bytes:
         try:
             return self._parts[path].read(start, end)
         except ShipperError as error:
-            self.failure = error
+            self.failure = path, error
             raise OSError(str(error)) from error
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from contextlib import contextmanager, suppress
 
 import click
 
-from shipper.cli.stores import Stores, stores
+from shipper.cli import frozen
+from shipper.cli.fetching import Fetching
+from shipper.cli.stores import HOT, TIERS, Stores, stores
 from shipper.clock import Clock, SystemClock, parse_when
 from shipper.errors import ShipperError, UsageError
 from shipper.query.error import QueryError
@@ -19,7 +21,6 @@ from shipper.search.merge import search as find
 from shipper.search.show import COLOURS, COLUMNS, csv_row, header, line, plain, read, row
 from shipper.search.store import Follower, Question
 
-TIERS = ("hot", "warm", "cold")
 FORMATS = click.Choice(["table", "json", "csv"])
 NARROW = 80
 """Width of a table that goes to no terminal."""
@@ -81,6 +82,12 @@ def _tiers(_context: click.Context, _parameter: click.Parameter, text: str) -> t
 @click.option("--since", metavar="TIME", help="Not older than this: 15m, 7d, 2026-11-23, 2026-11-23T10:00:00Z.")
 @click.option("--until", metavar="TIME", help="Older than this, in the same forms.")
 @click.option("--tier", "tiers", default=",".join(TIERS), callback=_tiers, help="Where to look.  [default: all]")
+@click.option(
+    "--restore",
+    "wanted_back",
+    is_flag=True,
+    help="Ask for archived days that can't be read at once (GLACIER, DEEP_ARCHIVE), for 7 days; it costs.",
+)
 @click.option("--limit", type=click.IntRange(min=0), default=100, show_default=True, help="At most so many; 0: all.")
 @click.option("--count", "only_count", is_flag=True, help="Print how many there are, and nothing else.")
 @click.option(
@@ -98,37 +105,63 @@ def search(
     since: str | None,
     until: str | None,
     tiers: tuple[str, ...],
+    wanted_back: bool,
     limit: int,
     only_count: bool,
     form: str,
 ) -> int:
     clock = SystemClock()
     question = Question(_tree(query), _when(since, "since", clock), _when(until, "until", clock))
-    chosen = stores(click.get_current_context().obj.data)
-    missing: dict[str, list[str]] = {}
-    """Why → what can't be read for it."""
+    data = click.get_current_context().obj.data
+    fetching = Fetching()
+    chosen = stores(data, tiers, fetching.reading)
+    left_out = LeftOut(fetching)
     if chosen.missing:
-        missing[chosen.missing] = [chosen.missing]
-        _say(chosen.missing)
-
-    def unreadable(what: str, reason: str) -> None:
-        alike = missing.setdefault(reason.replace(what, ""), [])
-        alike.append(what.replace(".", "-") if what[:4].isdigit() else what)
-        if len(alike) == 1:
-            _say(f"{alike[0]} can't be read now and is left out: {plain(reason)}")
-
+        left_out(chosen.missing)
     with _closing(chosen):
-        if "hot" not in tiers:
-            _say(f"no day is archived yet ({', '.join(tiers)}); what is stored is found with --tier hot")
+        if not chosen.stores and not chosen.missing:
+            _say(f"no day is archived yet ({', '.join(tiers)}); what is stored is found with --tier {HOT}")
             show([b"0"] if only_count else [], "json", heading=False)
         elif only_count:
-            click.echo(count(chosen.stores, question, unreadable))
+            number = count(chosen.stores, question, left_out.unreadable)
+            fetching.clear()
+            click.echo(number)
         else:
-            show(find(chosen.stores, question, limit, unreadable), form, heading=True)
-    for first, *others in missing.values():
-        if others:
-            _say(f"left out as {first}: {', '.join(others)}")
-    return 1 if missing else 0
+            show(fetching.before(find(chosen.stores, question, limit, left_out.unreadable)), form, heading=True)
+        left_out.tell_others()
+        parts = fetching.reading.frozen
+        for text in frozen.told(parts, offer=not wanted_back):
+            _say(text)
+        if wanted_back and parts and chosen.place is not None:
+            for text in frozen.ask(data, parts, chosen.place, clock):
+                _say(text)
+    return 1 if left_out.reasons else 0
+
+
+class LeftOut:
+    """What can't be read now: said once for each reason, and at the end what else was left out for it."""
+
+    def __init__(self, fetching: Fetching) -> None:
+        self.reasons: dict[str, list[str]] = {}
+        """Why → what can't be read for it."""
+        self._fetching = fetching
+
+    def __call__(self, text: str) -> None:
+        """A whole store."""
+        self.reasons[text] = [text]
+        _say(text)
+
+    def unreadable(self, what: str, reason: str) -> None:
+        alike = self.reasons.setdefault(reason.replace(what, ""), [])
+        alike.append(what.replace(".", "-") if what[:4].isdigit() else what)
+        if len(alike) == 1:
+            self._fetching.clear()
+            _say(f"{alike[0]} can't be read now and is left out: {plain(reason)}")
+
+    def tell_others(self) -> None:
+        for first, *others in self.reasons.values():
+            if others:
+                _say(f"left out as {first}: {', '.join(others)}")
 
 
 @click.command(
@@ -138,7 +171,7 @@ def search(
 @click.option("--format", "form", type=FORMATS, default="table", show_default=True, help="As in shipper search.")
 def tail(query: str, form: str) -> int:
     tree = _tree(query)
-    chosen = stores(click.get_current_context().obj.data)
+    chosen = stores(click.get_current_context().obj.data, [HOT])
     with _closing(chosen), suppress(KeyboardInterrupt):
         if chosen.missing:
             _say(chosen.missing)

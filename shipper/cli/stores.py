@@ -1,19 +1,26 @@
-"""Where the records of a data folder are: in the folder itself, in Elasticsearch, or in both."""
+"""Where the records of a data folder are: in the folder itself, in Elasticsearch, in both, and in an archive."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
+from shipper.archive import names
+from shipper.archive.ledger import Archived, archived, days_in_grace
+from shipper.archive.reading import Reading
 from shipper.errors import UsageError
 from shipper.search.embedded import EmbeddedStore
 from shipper.search.store import Store
 from shipper.state import State
 from shipper.store.read import Reader
 
+HOT = "hot"
+TIERS = (HOT, *names.TIERS)
 ELASTICSEARCH = "elasticsearch"
 ADDRESSES = ("ELASTICSEARCH_URL", "ELASTICSEARCH_CLOUD_ID")
 """Variables that the shipped pipeline takes the address of Elasticsearch from."""
@@ -31,18 +38,68 @@ class Stores(NamedTuple):
 
     stores: list[Store]
     missing: str
+    place: Callable[[str], Any] | None = None
+    """Opens a place of the archive as an `ObjectStore`; None: there is no archive."""
 
 
-def stores(data: Path) -> Stores:
-    """The stores behind a data folder in today's environment.
+def stores(data: Path, tiers: Sequence[str] = TIERS, reading: Reading | None = None) -> Stores:
+    """The stores behind a data folder in today's environment, those of some tiers alone. `reading` watches the archive.
 
     Raises `ShipperError` when there is none, `UsageError` for a pipeline file whose connection can't be right.
     """
     noted = noted_by_run(data)
-    found, missing = _in_elasticsearch(data, noted)
-    if noted is not None or not found:
-        found.insert(0, EmbeddedStore(Reader(data)))
-    return Stores(found, missing)
+    found: list[Store] = []
+    missing = ""
+    if HOT in tiers:
+        found, missing = _in_elasticsearch(data, noted)
+        if noted is not None or not found:
+            found.insert(0, EmbeddedStore(Reader(data)))
+    elif noted is None:
+        State(data / "state.db", readonly=True).close()
+    cooler = [tier for tier in tiers if tier != HOT]
+    if noted is None or not cooler:
+        return Stores(found, missing)
+    place = _places(data, noted)
+    return Stores([*found, *_in_archive(data, place, cooler, reading or Reading())], missing, place)
+
+
+def _in_archive(data: Path, place: Callable[[str], Any], tiers: Sequence[str], reading: Reading) -> list[Store]:
+    """Nothing but a look into `state.db` as long as no day was archived."""
+    state = State(data / "state.db", readonly=True)
+    if not state.rows("SELECT 1 FROM moves UNION ALL SELECT 1 FROM archived LIMIT 1"):
+        state.close()
+        return []
+
+    def listed(day: str) -> list[Archived]:
+        return archived(state, day=day)
+
+    made = import_module("shipper.search.archive").ArchiveStore(data, listed, place, tiers, reading=reading)
+    made.at_close(state.close)
+    return [made]
+
+
+def _places(data: Path, noted: Noted) -> Callable[[str], Any]:
+    """Opens the places that the ledger names, with the rights that the pipeline of the last run gives."""
+
+    def opened(name: str) -> Any:
+        # A folder needs no look into the pipeline file, which takes a sixth of a second.
+        places, model = import_module("shipper.objects.place"), import_module("shipper.objects.settings").S3
+        return places.open_place(name, data, _s3(noted) if places.is_bucket(name) else model())
+
+    return opened
+
+
+def _s3(noted: Noted) -> Any:
+    """What the pipeline of the last run says of its bucket, as `S3`. Raises `UsageError`."""
+    model = import_module("shipper.objects.settings").S3
+    config, path = _pipeline(noted)
+    document = config.read_document(path)
+    tiers = document.value.get("tiers") if isinstance(document.value, dict) else None
+    given = tiers.get("s3") if isinstance(tiers, dict) else None
+    settings = config.validate(document, model, given or {}, ("tiers", "s3"))
+    if settings is None:
+        raise UsageError("\n".join(map(str, document.mistakes)))
+    return settings
 
 
 def noted_by_run(data: Path) -> Noted | None:
@@ -67,17 +124,30 @@ def _in_elasticsearch(data: Path, noted: Noted | None) -> tuple[list[Store], str
     ):
         # To ask the pipeline file as well would take a sixth of a second.
         return [], ""
-    config = import_module("shipper.config")
-    path = noted.pipeline if noted is not None and noted.pipeline is not None else config.default_pipeline()
-    sink = _sink(config, path if path.exists() else config.default_pipeline())
+    config, path = _pipeline(noted)
+    sink = _sink(config, path)
     if sink is not None:
         settings, name = sink
         elastic = import_module("shipper.elastic.connect").Elastic(settings)
-        return [import_module("shipper.search.elastic").ElasticStore(elastic, name)], ""
+        points = partial(_points, data) if noted is not None else dict
+        return [import_module("shipper.search.elastic").ElasticStore(elastic, name, points)], ""
     if noted is not None and ELASTICSEARCH in noted.sinks:
-        told = f"records of {data} are in Elasticsearch, which {path} does not name now"
+        told = f"records of {data} are in Elasticsearch, which {noted.pipeline or path} does not name now"
         return [], f"{told}; set {' or '.join(ADDRESSES)} as in its run"
     return [], ""
+
+
+def _points(data: Path) -> dict[str, Any]:
+    """Days of the hot store that belong to the archive, and up to where."""
+    with closing(State(data / "state.db", readonly=True)) as state:
+        return days_in_grace(state)
+
+
+def _pipeline(noted: Noted | None) -> tuple[Any, Path]:
+    """The module that reads pipeline files, and the file: that of the last run, or else the default."""
+    config = import_module("shipper.config")
+    path = noted.pipeline if noted is not None and noted.pipeline is not None else None
+    return config, path if path is not None and path.exists() else config.default_pipeline()
 
 
 def _sink(config: Any, path: Path) -> tuple[Any, str] | None:

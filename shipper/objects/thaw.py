@@ -27,6 +27,11 @@ SPEEDS: dict[str, tuple[Speed, ...]] = {
 """Class that can't be read at once → the ways of asking for a copy that can, quickest first."""
 
 
+def speed_of(storage_class: str, name: str) -> Speed:
+    """A class that is not known to be slow is taken for GLACIER."""
+    return next(speed for speed in SPEEDS.get(storage_class, SPEEDS["GLACIER"]) if speed.name == name)
+
+
 def ways(storage_class: str, size: int) -> str:
     """What the ways of asking take: `Standard 3-5 h, 0.12 USD; Bulk 5-12 h, free`; `size` is in bytes."""
     return "; ".join(

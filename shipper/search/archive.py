@@ -17,12 +17,13 @@ from shipper.archive.ledger import Archived
 from shipper.archive.manifest import Part
 from shipper.archive.names import TIERS
 from shipper.archive.ranges import Ranges
+from shipper.archive.reading import Frozen, Reading
 from shipper.errors import ShipperError
 from shipper.objects.cache import GIB, BlockCache
-from shipper.objects.store import Missing, NeedsRestore, ObjectStore, Told
+from shipper.objects.store import Missing, NeedsRestore, ObjectStore
 from shipper.objects.thaw import SPEEDS
 from shipper.query.sql import Where
-from shipper.query.tree import Node
+from shipper.query.tree import Everything, Node
 from shipper.search.condition import condition
 from shipper.search.possible import may_answer, parts_of
 from shipper.search.store import Follower, Question
@@ -41,15 +42,6 @@ ATTEMPTS = 3
 
 Listed = Callable[[str], list[Archived]]
 """What is archived of a day, or of all days (`""`), as it is now."""
-
-
-class Frozen(NamedTuple):
-    """A part that needs a restore before it can be read."""
-
-    one: Archived
-    part: Part
-    restoring: bool
-    """It was asked for already."""
 
 
 class Found(NamedTuple):
@@ -72,18 +64,15 @@ class ArchiveStore:
         tiers: Sequence[str] = TIERS,
         *,
         cache_bytes: int = GIB,
-        told: Told = lambda _: None,
+        reading: Reading | None = None,
     ) -> None:
-        """`told` is called with the number of bytes that were fetched."""
         self.where = "the archive"
-        self.frozen: list[Frozen] = []
-        """What was left out because it needs a restore."""
+        self.reading = reading or Reading()
         self._data = data
         self._listed = listed
         self._open_place = open_place
         self._tiers = frozenset(tiers)
         self._cache = BlockCache(data / CACHE, cache_bytes)
-        self._told = told
         self._stack = ExitStack()
         self._places: dict[str, ObjectStore] = {}
         self._ranges: dict[str, Ranges] = {}
@@ -122,6 +111,10 @@ class ArchiveStore:
         """Nothing comes to an archive that was not in the hot store before."""
         raise ShipperError("an archive can't be followed; what is stored is: shipper tail")
 
+    def at_close(self, then: Callable[[], None]) -> None:
+        """What else ends with this store."""
+        self._stack.callback(then)
+
     def close(self) -> None:
         self._stack.close()
 
@@ -153,12 +146,13 @@ class ArchiveStore:
                         return
 
     def _count(self, found: list[Found], question: Question, day: str) -> int:
-        if not found:
-            return 0
+        several = _supplemented(found)
+        if isinstance(question.tree, Everything) and question.part_of(day) == (None, None) and not several:
+            return sum(each.part.rows for each in found)
         asked = condition(question, day)
         with self.connect(found) as connection:
             total = _number(connection, "records", asked)
-            if not _supplemented(found) or not total:
+            if not several or not total:
                 return total
             return total - self._doubled(connection, found, asked)
 
@@ -192,16 +186,19 @@ class ArchiveStore:
                 connection.execute(f"CREATE TEMP VIEW records AS {view(Snapshot(files, [], 0))}")
                 yield connection
         except (duckdb.Error, OSError) as error:
-            failure = self._failure()
-            raise failure or ShipperError(_reason(str(error), found)) from error
+            raise self._failure(found) or ShipperError(_reason(str(error), found)) from error
 
-    def _failure(self) -> ShipperError | None:
-        """Why a part could not be fetched, if that is what DuckDB failed for."""
-        if self._system is None:
+    def _failure(self, found: Sequence[Found]) -> ShipperError | None:
+        """Why a part could not be fetched, if that is what DuckDB failed for: it hands on only the text."""
+        if self._system is None or self._system.failure is None:
             return None
-        failure: ShipperError | None = self._system.failure
+        sha256, failure = self._system.failure
         self._system.failure = None
-        return failure
+        if isinstance(failure, NeedsRestore):
+            # The manifest knows of no such class: somebody, or a rule of the bucket, changed it.
+            return self._left_out(*(Frozen(*each, False) for each in found if each.part.sha256 == sha256))
+        found_failure: ShipperError = failure
+        return found_failure
 
     def _cursor(self) -> Any:
         if self._duckdb is None:
@@ -218,21 +215,25 @@ class ArchiveStore:
         """How DuckDB names the parts. Raises `NeedsRestore` when one can't be read without."""
         frozen = [each for each in map(self._frozen, found) if each is not None]
         if frozen:
-            self.frozen += [each for each in frozen if each not in self.frozen]
-            classes = sorted({each.part.storage_class for each in frozen})
-            raise NeedsRestore(f"it needs a restore first ({', '.join(classes)})")
+            raise self._left_out(*frozen)
         return [self._file(each) for each in found]
+
+    def _left_out(self, *frozen: Frozen) -> NeedsRestore:
+        for each in frozen:
+            self.reading.leave_out(each)
+        classes = sorted({each.part.storage_class for each in frozen})
+        return NeedsRestore(f"it needs a restore first ({', '.join(classes)})")
 
     def _frozen(self, found: Found) -> Frozen | None:
         one, part = found
         if part.storage_class not in SPEEDS or self._is_local(one.place) or self._cache.was_whole(part.sha256):
             return None
-        stored = self._place(one.place).head(part.key)
+        stored = self.place(one.place).head(part.key)
         return None if stored is None or stored.readable else Frozen(one, part, stored.restoring)
 
     def _file(self, found: Found) -> str:
         one, part = found
-        store = self._place(one.place)
+        store = self.place(one.place)
         if self._is_local(one.place):
             path = Path(store.where, part.key)
             if not path.is_file():
@@ -241,13 +242,14 @@ class ArchiveStore:
         if part.sha256 not in self._ranges:
             if self._pool is None:
                 self._pool = self._stack.enter_context(ThreadPoolExecutor(4))
-            self._ranges[part.sha256] = Ranges(store, part, self._cache, self._pool, self._told)
+            self._ranges[part.sha256] = Ranges(store, part, self._cache, self._pool, self.reading.fetch)
+            self.reading.open(part.bytes)
         return f"shipper://{part.sha256}"
 
     def _is_local(self, place: str) -> bool:
-        return "://" not in self._place(place).where
+        return "://" not in self.place(place).where
 
-    def _place(self, place: str) -> ObjectStore:
+    def place(self, place: str) -> ObjectStore:
         if place not in self._places:
             self._places[place] = self._open_place(place)
         return self._places[place]

@@ -173,7 +173,7 @@ class Forbidden:
 
 def test_days_that_cannot_be_read_for_one_reason_are_told_together(shipper, monkeypatch):
     """All are named, and the reason only once: there may be a year of them."""
-    monkeypatch.setattr("shipper.cli.search.stores", lambda data: Stores([Forbidden()], ""))
+    monkeypatch.setattr("shipper.cli.search.stores", lambda *_: Stores([Forbidden()], ""))
     assert shipper("search", "--limit", "0", "--format", "json") == (
         1,
         b"",
