@@ -131,6 +131,12 @@ def test_a_copy_under_way_is_not_planned_again():
     assert planned(32, there=there[:1], under_way=[move(COPY, 0, EXPORTED, "backend", ("warm", "cold"))]).moves == []
 
 
+def test_a_copy_in_grace_is_left_to_its_own_move():
+    """Also after its time, and when nothing is noted of that move."""
+    found = planned(400, there=[archived(0, grace=True)])
+    assert (found.moves, found.blocked, found.coming) == ([], [], [])
+
+
 def test_records_that_came_late_follow_their_day():
     """At once, also where the hot store keeps longer by now."""
     for keeps in ("7d", "20d"):
