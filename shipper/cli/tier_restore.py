@@ -100,8 +100,15 @@ def _given(clock: Clock, *, since: str, until: str | None, query: str, days: int
         tree = parse(query)
     except QueryError as error:
         raise UsageError(f"--query: {error}") from None
-    end = None if until is None else parse_when(until, clock.now())
-    return Asked(Wanted(tree, parse_when(since, clock.now()), end), days, speed.capitalize())
+    end = None if until is None else _when(until, "until", clock)
+    return Asked(Wanted(tree, _when(since, "since", clock), end), days, speed.capitalize())
+
+
+def _when(text: str, name: str, clock: Clock) -> float:
+    try:
+        return parse_when(text, clock.now())
+    except UsageError as error:
+        raise UsageError(f"--{name}: {error}") from None
 
 
 class _Work:
