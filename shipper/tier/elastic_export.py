@@ -67,7 +67,7 @@ def _write(part: Slice, path: Path, stop: threading.Event) -> int:
         body["slice"] = {"id": part.number, "max": part.of}
     written = 0
     try:
-        with path.open("wb", buffering=1 << 20, opener=_private) as file:
+        with open(path, "wb", buffering=1 << 20, opener=_private) as file:
             for doc in part.lot.moment.documents(body):
                 file.write(_line(doc))
                 written += 1
