@@ -1,6 +1,7 @@
 """Files that have their name only when they are whole."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from shipper.objects.store import Told
+from shipper.objects.store import ObjectError, Told
 
 CHUNK_BYTES = 1 << 20
 TEMPORARY = ".part"
@@ -53,11 +54,11 @@ def pour(chunks: Iterable[bytes], handle: BinaryIO, told: Told | None = None) ->
 
 
 def chunks_of(source: bytes | Path) -> Iterator[bytes]:
-    """The bytes, or a file's, in pieces."""
+    """The bytes, or a file's, in pieces. Raises `ObjectError` that names the file."""
     if isinstance(source, bytes):
         yield source
         return
-    with source.open("rb") as handle:
+    with local(source), source.open("rb") as handle:
         while chunk := handle.read(CHUNK_BYTES):
             yield chunk
 
@@ -68,3 +69,13 @@ def sha256_of(source: bytes | Path) -> str:
     for chunk in chunks_of(source):
         digest.update(chunk)
     return digest.hexdigest()
+
+
+@contextmanager
+def local(path: Path) -> Iterator[None]:
+    """What the system says of a file of this machine, as one line."""
+    try:
+        yield
+    except OSError as error:
+        advice = "; make room on that disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        raise ObjectError(f"{path}: {error.strerror or type(error).__name__}{advice}") from error

@@ -4,13 +4,14 @@ A put is written beside, made durable and renamed. There are no versions, classe
 """
 
 import errno
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from shipper.objects.arrive import TEMPORARY, arriving, chunks_of, pour, sha256_of, sweep
+from shipper.objects.arrive import CHUNK_BYTES, TEMPORARY, arriving, chunks_of, local, pour, sweep
 from shipper.objects.keys import checked
 from shipper.objects.store import Exists, Missing, ObjectError, Stored, Told, Unreachable
 from shipper.store.disk import make_folder, sync_folder
@@ -47,8 +48,6 @@ class FolderStore:
         """A class and tags mean nothing in a folder."""
         target = self._path(key)
         self._refuse_lock(lock_until)
-        if isinstance(source, Path) and not source.is_file():
-            raise ObjectError(f"{self.where}/{key}: {source}, which should go there, is not there (any more)")
         with self._said(key), arriving(self._incoming()) as (handle, path):
             sha256 = pour(chunks_of(source), handle, told)
             handle.flush()
@@ -65,9 +64,8 @@ class FolderStore:
             return handle.read() if stop is None else handle.read(max(0, stop - start))
 
     def fetch(self, key: str, target: Path, told: Told | None = None) -> str:
-        path = self._path(key)
-        with self._said(key), arriving(target.parent) as (handle, arrived):
-            sha256 = pour(chunks_of(path), handle, told)
+        with local(target), arriving(target.parent) as (handle, arrived):
+            sha256 = pour(self._chunks(key), handle, told)
             handle.flush()
             arrived.replace(target)
         return sha256
@@ -85,12 +83,14 @@ class FolderStore:
 
     def head(self, key: str) -> Stored | None:
         """Reads it all: no checksum is kept beside a file, it is computed from the bytes that are there now."""
-        path = self._path(key)
+        digest, size = hashlib.sha256(), 0
         try:
-            with self._said(key):
-                return Stored(key, path.stat().st_size, sha256_of(path))
+            for chunk in self._chunks(key):
+                digest.update(chunk)
+                size += len(chunk)
         except Missing:
             return None
+        return Stored(key, size, digest.hexdigest())
 
     def copy(
         self,
@@ -103,7 +103,7 @@ class FolderStore:
     ) -> Stored:
         path = self._path(source)
         with self._said(source):
-            path.stat()
+            path.open("rb").close()
         return self.put(target, path, lock_until=lock_until)
 
     def delete(self, key: str) -> None:
@@ -130,6 +130,12 @@ class FolderStore:
 
     def _path(self, key: str) -> Path:
         return self._folder / checked(key, self.where)
+
+    def _chunks(self, key: str) -> Iterator[bytes]:
+        path = self._path(key)
+        with self._said(key), path.open("rb") as handle:
+            while chunk := handle.read(CHUNK_BYTES):
+                yield chunk
 
     def _is_there(self) -> bool:
         """False: nothing was put yet. Raises `Unreachable` when that can't be told."""

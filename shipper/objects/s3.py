@@ -3,17 +3,14 @@
 Every object carries its SHA-256 in its metadata; every request that stores one sends SHA-256 for the server to check.
 """
 
-import errno
-import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from shipper.clock import Clock, SystemClock, iso
-from shipper.objects.arrive import arriving, pour, sha256_of
+from shipper.objects.arrive import arriving, chunks_of, local, pour, sha256_of
 from shipper.objects.keys import checked
 from shipper.objects.s3_answers import (
     SHA256,
@@ -80,7 +77,7 @@ class S3Store:
     def fetch(self, key: str, target: Path, told: Told | None = None) -> str:
         full = self._full(key)
         answer = self._bucket.body(full) or {}
-        with _local(target), arriving(target.parent) as (handle, path):
+        with local(target), arriving(target.parent) as (handle, path):
             sha256 = pour(self._bucket.pieces(full, answer), handle, told)
             handle.flush()
             expected = told_sha256(answer)
@@ -202,11 +199,10 @@ class S3Store:
 
     def _send(self, going: "_Going", conditions: dict[str, str]) -> dict[str, Any]:
         if isinstance(going.source, Path) and going.size > ONE_PUT_BYTES:
-            with _local(going.source):
+            with local(going.source):
                 multipart = self._multipart(going.full)
                 return multipart.upload(going.source, going.settings, conditions, going.told)
-        with _local(going.full):
-            body = going.source if isinstance(going.source, bytes) else going.source.read_bytes()
+        body = b"".join(chunks_of(going.source))
         sent = "" if self._bucket.google else base64_sha256(body)
         checksum = {"ChecksumSHA256": sent} if sent else {}
         # With a lock S3 wants to be told also what kind of checksum comes, which others refuse.
@@ -291,16 +287,5 @@ def _measured(source: bytes | Path) -> tuple[int, str]:
     """Length and SHA-256."""
     if isinstance(source, bytes):
         return len(source), sha256_of(source)
-    with _local(source):
+    with local(source):
         return source.stat().st_size, sha256_of(source)
-
-
-@contextmanager
-def _local(path: Path | str) -> Iterator[None]:
-    """What the system says of a file of this machine, as one line."""
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        advice = "; make room on that disk" if full else ""
-        raise ObjectError(f"{path}: {error.strerror or os.strerror(error.errno or 0)}{advice}") from error

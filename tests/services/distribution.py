@@ -69,9 +69,13 @@ def find_java(line: Line) -> Path:
 
 def kept_at(line: Line) -> Path:
     """The folder of a release that has been fetched, whether it has or not."""
+    return cache_folder() / f"elasticsearch-{line.version}"
+
+
+def cache_folder() -> Path:
+    """Where servers are kept from one run to the next."""
     default = "/var/cache/shipper-tests" if os.getuid() == 0 else "~/.cache/shipper-tests"
-    folder = os.environ.get("SHIPPER_TEST_CACHE") or default
-    return Path(folder).expanduser().absolute() / f"elasticsearch-{line.version}"
+    return Path(os.environ.get("SHIPPER_TEST_CACHE") or default).expanduser().absolute()
 
 
 def fetch(line: Line) -> Path:
