@@ -15,7 +15,7 @@ RATE = 2500
 
 def cut_lines(backend: Supervisor) -> int:
     """How many rotated files end in the middle of a line."""
-    return sum(not path.read_bytes().endswith(b"\n") for path in backend.files()[:-1])
+    return sum(not content.endswith(b"\n") for content in backend.contents()[:-1])
 
 
 def ended_well(said: Said) -> bool:

@@ -7,6 +7,7 @@ with supervised(tmp_path, count=5000, block=4001) as supervisor:
     supervisor.signal("USR2") # supervisord opens its logs anew
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -15,13 +16,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from xmlrpc.client import Fault, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport
 
 PROGRAM = Path(__file__).with_name("numbered.py")
 PATIENCE_SECONDS = 30.0
+MOST_LOOKS = 1000
+Seen = TypeVar("Seen")
 
 CONFIGURATION = """\
 [supervisord]
@@ -80,17 +83,43 @@ class Supervisor:
 
     def files(self) -> list[Path]:
         """The log and its rotated siblings that are there now, oldest first."""
-        siblings = sorted(self.log.parent.glob(f"{self.log.name}.*"), key=lambda path: -int(path.suffix[1:]))
-        return [path for path in [*siblings, self.log] if path.exists()]
+        return self._steady(lambda paths: paths)
+
+    def contents(self) -> list[bytes]:
+        """What is in each of the files, oldest first. Only right while nothing is written; rotating may go on."""
+        return self._steady(lambda paths: [path.read_bytes() for path in paths])
 
     def content(self) -> bytes:
-        """All that is in the files. Only right while nothing is written."""
-        return b"".join(path.read_bytes() for path in self.files())
+        """All that is in the files."""
+        return b"".join(self.contents())
 
     def written(self, count: int) -> bool:
         """Whether the last of `count` lines has come through."""
-        last = b"".join(path.read_bytes() for path in self.files()[-2:])[-2000:]
+        last = self._steady(lambda paths: b"".join(path.read_bytes() for path in paths[-2:]))[-2000:]
         return f'{{"n": {count - 1}, '.encode() in last and last.endswith(b"\n")
+
+    def _steady(self, look: Callable[[list[Path]], Seen]) -> Seen:
+        """A look at files that were not renamed meanwhile. supervisord renames one after the other: in between a name
+        is missing, or two of them were the same file."""
+        for _ in range(MOST_LOOKS):
+            before = self._there()
+            try:
+                seen = look(list(before))
+            except FileNotFoundError:
+                continue
+            if self._there() == before:
+                return seen
+        raise AssertionError(f"{self.log}: renamed faster than it can be looked at")
+
+    def _there(self) -> dict[Path, int]:
+        """Name → inode, oldest first."""
+        found = {}
+        for entry in os.scandir(self.log.parent):
+            if entry.name == self.log.name or entry.name.startswith(f"{self.log.name}."):
+                # Of the folder's own listing: asking the file could find another one.
+                found[Path(entry.path)] = entry.inode()
+        age = {path: int(path.suffix[1:]) if path != self.log else 0 for path in found}
+        return dict(sorted(found.items(), key=lambda item: -age[item[0]]))
 
     def clear(self) -> None:
         """`supervisorctl clear backend`: unlinks the logs and opens them anew."""

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import orjson
+import pytest
 
 from tests.services.processes import alive
-from tests.services.supervisor import supervised, wait_for
+from tests.services.supervisor import Supervisor, supervised, wait_for
 
 
 def numbers(content: bytes) -> list[int]:
@@ -28,7 +29,7 @@ def test_rotation_cuts_a_line_in_two(tmp_path: Path) -> None:
     """With a program that writes in blocks, some file ends in the middle of a line."""
     with supervised(tmp_path, count=3000, block=4001) as supervisor:
         wait_for(lambda: supervisor.written(3000))
-        ends = [path.read_bytes()[-1:] for path in supervisor.files()[:-1]]
+        ends = [content[-1:] for content in supervisor.contents()[:-1]]
     assert set(ends) != {b"\n"}
 
 
@@ -57,6 +58,29 @@ def test_reopens_on_sigusr2(tmp_path: Path) -> None:
         supervisor.log.rename(supervisor.log.with_name("moved"))
         supervisor.signal("USR2")
         wait_for(supervisor.log.exists)
+
+
+@pytest.mark.parametrize("name", ["backend.out.log.1", "backend.out.log"])
+def test_a_rotation_meanwhile_neither_hides_nor_doubles_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """It happens between the list of files and the reading of one of them."""
+    supervisor = Supervisor(tmp_path, tmp_path, None)  # type: ignore[arg-type]
+    supervisor.log.parent.mkdir()
+    siblings = [supervisor.log, *(supervisor.log.with_name(f"backend.out.log.{number}") for number in (1, 2, 3))]
+    for path, text in zip(siblings, (b"c", b"b", b"a"), strict=False):
+        path.write_bytes(text)
+    read = Path.read_bytes
+
+    def rotated_first(path: Path) -> bytes:
+        if path.name == name and not siblings[3].exists():
+            for older, newer in reversed(list(zip(siblings[1:], siblings, strict=False))):
+                newer.rename(older)
+            siblings[0].write_bytes(b"d")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", rotated_first)
+    assert (supervisor.content(), len(supervisor.files())) == (b"abcd", 4)
 
 
 def test_leaves_no_process_behind(tmp_path: Path) -> None:
