@@ -37,7 +37,7 @@ class Ranges:
         self._lock = threading.Lock()
         self._under_way: dict[int, Future[bytes]] = {}
         self._ends: dict[int, int] = {}
-        """Piece behind the last one that was fetched → how many there were."""
+        """Piece behind the last one that was fetched → how often somebody had read on up to there."""
         self._held: set[int] | None = None
 
     def read(self, start: int, stop: int) -> bytes:
@@ -82,12 +82,12 @@ class Ranges:
         """And what will be asked for next: twice as much each time when somebody reads on where another read ended."""
         if self.part.bytes <= SMALL:
             return list(range(self._count))
-        run = self._ends.pop(missing[0], 0)
-        size = min(2 * run, AHEAD // BLOCK) if run > 1 else 1
+        going_on = self._ends.pop(missing[0], -1) + 1
+        size = min(len(missing) << max(0, going_on - 1), AHEAD // BLOCK)
         ahead = range(missing[-1] + 1, min(missing[0] + size, self._count))
         held = self._known() if ahead else set()
         found = [*missing, *(number for number in ahead if number not in held)]
-        self._ends[found[-1] + 1] = len(found)
+        self._ends[found[-1] + 1] = going_on
         while len(self._ends) > STREAMS:
             del self._ends[next(iter(self._ends))]
         return found
@@ -124,7 +124,7 @@ class Ranges:
         """When all pieces have been fetched, they are looked at as a whole once."""
         with self._lock:
             held = self._known()
-            held |= blocks.keys()
+            held.update(blocks)
             whole = len(held) == self._count and not self._cache.was_whole(self.part.sha256)
         if whole and self._count > len(blocks):
             self._compare_cached()

@@ -2,6 +2,7 @@
 
 from shipper.archive.ledger import Archived
 from shipper.archive.manifest import Part
+from shipper.archive.parquet import ANY_OTHER, OTHER
 from shipper.model import Doc
 from shipper.query.match import matcher
 from shipper.query.tree import And, Everything, Node, Not, Or
@@ -41,11 +42,18 @@ def _in_time(question: Question, day: str, part: Part) -> bool:
 
 
 def _of_level(tree: Node, dataset: str, part: Part) -> bool:
-    known: Doc = {DATASET: dataset} if dataset and not dataset.startswith("[") else {}
-    levels = [level for level in part.levels if level and not level.startswith("[")]
-    if sum(part.levels[level] for level in levels) < part.rows:
-        return _possible(tree, known)
-    return any(_possible(tree, {**known, LEVEL: level}) for level in levels)
+    return any(_possible(tree, {**_of_dataset(dataset), **level}) for level in _levels(part))
+
+
+def _of_dataset(dataset: str) -> Doc:
+    """What is known of the field; a list of several datasets is stored as its text."""
+    return {} if dataset == OTHER or dataset.startswith("[") else {DATASET: dataset or None}
+
+
+def _levels(part: Part) -> list[Doc]:
+    """What the level of a record of a part may be."""
+    found: list[Doc] = [{} if level == ANY_OTHER else {LEVEL: level} for level in part.levels]
+    return [*found, {LEVEL: None}] if sum(part.levels.values()) < part.rows else found
 
 
 def _possible(tree: Node, known: Doc) -> bool:

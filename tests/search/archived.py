@@ -20,10 +20,10 @@ PLACE = "archive"
 
 
 def parquet(docs, folder, rows_in_group=2048):
-    """The path of a Parquet file with these documents, newest first."""
+    """The path of a Parquet file with these documents, oldest first."""
     lines, target = folder / "lines", folder / "part.parquet"
     lines.write_bytes(b"".join(doc + b"\n" for doc in docs))
-    select = f'{select_all(csv_lines(text(lines), max(map(len, docs))))} ORDER BY "@timestamp" DESC NULLS LAST, "event.id" DESC NULLS LAST'
+    select = f'{select_all(csv_lines(text(lines), max(map(len, docs))))} ORDER BY "@timestamp" NULLS FIRST, "event.id" NULLS FIRST'
     with open_duckdb(folder / "spill") as connection:
         connection.execute(
             f"COPY ({select}) TO {text(target)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {rows_in_group})"
