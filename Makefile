@@ -54,9 +54,9 @@ kibana: install
 # All locks hold for every Python from 3.11 on and for x86-64 and arm64.
 lock:
 	uv pip compile --universal --python-version 3.11 --no-header --no-emit-index-url --generate-hashes --upgrade \
-		--extra elasticsearch --extra notify --extra demo pyproject.toml -o requirements.lock
+		--extra elasticsearch --extra notify --extra s3 --extra demo pyproject.toml -o requirements.lock
 	uv pip compile --universal --python-version 3.11 --no-header --no-emit-index-url --generate-hashes \
-		-c requirements.lock --extra elasticsearch --extra notify --extra demo --extra test pyproject.toml -o requirements-test.lock
+		-c requirements.lock --extra elasticsearch --extra notify --extra s3 --extra demo --extra test pyproject.toml -o requirements-test.lock
 	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
 		uv pip compile --universal --python-version 3.11 --no-header --no-emit-index-url --generate-hashes - -o requirements-build.lock
 
