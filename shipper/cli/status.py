@@ -49,6 +49,7 @@ def collect(data: Path, state: State) -> dict[str, Any]:
         "holding_since": iso(run["holding_since"]) if holder and run.get("holding_since") else None,
         "files": [_file(entry) for entry in _live_files(state)],
         "stored": _stored(state),
+        "in_grace": _in_grace(state),
         "spool": {"spooled": _waiting(state, SPOOLED), "parked": _waiting(state, PARKED)},
         "windows": state.rows("SELECT count(*) AS n FROM windows")[0]["n"],
         "alerts": state.rows("SELECT count(*) AS n FROM alerts")[0]["n"],
@@ -62,10 +63,19 @@ def collect(data: Path, state: State) -> dict[str, Any]:
 def _stored(state: State) -> dict[str, Any]:
     rows = state.rows(
         "SELECT stream, count(*) AS segments, sum(rows) AS rows, sum(bytes) AS bytes, min(day) AS first, "
-        "max(day) AS last FROM segments GROUP BY stream"
+        "max(day) AS last FROM segments WHERE number NOT IN (SELECT number FROM marked) GROUP BY stream"
     )
     names = ("segments", "rows", "bytes", "first", "last")
     return {row["stream"]: {name: row[name] for name in names} for row in rows if row["stream"] in STORED}
+
+
+def _in_grace(state: State) -> dict[str, int]:
+    """What belongs to the archive by now, and waits in the store to be deleted."""
+    (row,) = state.rows(
+        "SELECT count(*) AS segments, coalesce(sum(rows), 0) AS rows, coalesce(sum(bytes), 0) AS bytes "
+        "FROM segments WHERE number IN (SELECT number FROM marked)"
+    )
+    return {name: row[name] for name in ("segments", "rows", "bytes")}
 
 
 def _waiting(state: State, streams: dict[str, str]) -> dict[str, Any]:
@@ -136,6 +146,9 @@ def _show(found: dict[str, Any]) -> None:
         console.print(
             f"{stream}: {kept['rows']:,} in {kept['segments']} segments, {human_bytes(kept['bytes'])}, {span}"
         )
+    if (kept := found["in_grace"])["segments"]:
+        size = human_bytes(kept["bytes"])
+        console.print(f"archived: {kept['rows']:,} in {kept['segments']} segments wait to be deleted, {size}")
     for name, kept in found["spool"].items():
         if kept["rows"]:
             size = human_bytes(kept["bytes"])
