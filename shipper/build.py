@@ -6,8 +6,9 @@ Redaction is the last stage before the sinks. Its place is not the user's to cho
 import os
 import pkgutil
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -207,6 +208,8 @@ class Assembly:
     sinks: list[Sink]
     outbox: Outbox
     rules: LiveRules
+    remember_anew: Callable[[], None]
+    """Windows and open alerts are taken from `state.db` again: somebody else has changed them there."""
 
 
 class RuleStages:
@@ -228,6 +231,10 @@ class RuleStages:
         self._detect = self._detector(loaded)
         self._redact.replace(loaded.secrets)
         self._alerting.replace(loaded.ruleset)
+
+    def remember_anew(self, state: State) -> None:
+        """Windows and open alerts as the state has them now."""
+        self._alerting.restore(state)
 
     def text(self, text: str) -> str:
         """A text without the secrets that the rules of the moment know."""
@@ -271,6 +278,7 @@ def assemble(plan: Plan, loaded: Loaded, context: Context) -> Assembly:
         sinks=sinks,
         outbox=Outbox(context.state.path, plan.notifiers(context), context.clock, context.metrics),
         rules=LiveRules(plan.rule_paths, plan.secret_paths, loaded, stages.use, context.metrics),
+        remember_anew=partial(stages.remember_anew, context.state),
     )
 
 

@@ -14,15 +14,18 @@ import orjson
 
 from shipper import log
 from shipper.build import Assembly, Plan, assemble, load_rules_of
+from shipper.clock import SystemClock
 from shipper.context import Context
 from shipper.lock import hold, make_data_folder
 from shipper.model import Batch
 from shipper.state import State
 from shipper.store.recover import fresh_state as begin_anew
 from shipper.store.recover import refuse_lost_state
+from shipper.tier.quiet import Rest
 from shipper.writer import Abandoned, Writer
 
 RELOAD_EVERY_S = 2.0
+REST_EVERY_S = 0.5
 STOP_WITHIN_S = 8.0
 END_WITHIN_S = 9.0
 """Seconds from a signal until the process ends, also with a request under way to a server that does not answer."""
@@ -43,6 +46,8 @@ class Runner:
         self._reload_asked = threading.Event()
         self._reload_at = time.monotonic()
         self._started = context.clock.now()
+        self._rest = Rest(context.data, context.state, SystemClock())
+        self._rest_at = 0.0
 
     def stop(self) -> None:
         """Stop reading, flush, commit. May be called from a signal handler or another thread."""
@@ -75,6 +80,7 @@ class Runner:
 
     def _pass_on(self, batch: Batch) -> None:
         self._take_up_rules()
+        self._rest_if_asked()
         for stage in self._assembly.stages:
             batch = stage(batch)
         if len(batch) or batch.progress or batch.changes:
@@ -105,6 +111,22 @@ class Runner:
             self._reload_asked.clear()
             self._reload_at = now
             self._assembly.rules.take_up(forced)
+
+    def _rest_if_asked(self) -> None:
+        """Somebody erases records: what was remembered of them in windows and alerts is read again afterwards."""
+        now = time.monotonic()
+        if now - self._rest_at < REST_EVERY_S:
+            return
+        self._rest_at = now
+        if token := self._rest.asked():
+            log.say("info", "rests while stored records are erased")
+            go_on = self._writer.rest()
+            try:
+                self._rest.keep(token, self._stopping.is_set)
+                self._assembly.remember_anew()
+            finally:
+                go_on()
+            log.say("info", "goes on")
 
     def _status(self) -> dict[str, Any]:
         return {

@@ -87,6 +87,10 @@ class Spool:
         self.away = None
         return more
 
+    def refresh(self) -> None:
+        """What waits was rewritten while the writer was at rest."""
+        self._waiting.refresh()
+
     def close(self) -> None:
         self._inner.close()
         self._waiting.close()

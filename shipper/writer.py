@@ -40,6 +40,17 @@ class Abandoned(Exception):
     """The run is being stopped while a sink holds: what is not committed is read again by the next run."""
 
 
+class Rest:
+    """Stands in the queue behind the batches after which the writer is to rest."""
+
+    def __init__(self) -> None:
+        self.reached, self.over = threading.Event(), threading.Event()
+
+
+Queued = tuple[Batch | Rest | None, float]
+"""With the monotonic time at which it came; None: the end."""
+
+
 class Writer(threading.Thread):
     """`put` batches, then `finish`. A failure ends the thread and is raised by the next `put` or by `finish`."""
 
@@ -58,9 +69,8 @@ class Writer(threading.Thread):
         self._context = context
         self._status = status
         self._committed = committed
-        self._queue: queue.Queue[tuple[Batch | None, float]] = queue.Queue(QUEUED_BATCHES)
-        """With the monotonic time at which each came."""
-        self._ahead: list[tuple[Batch | None, float]] = []
+        self._queue: queue.Queue[Queued] = queue.Queue(QUEUED_BATCHES)
+        self._ahead: list[Queued] = []
         """What was taken from the queue and did not fit into the last batch."""
         self._gather = limits_of(sinks)
         self._stopping = threading.Event()
@@ -77,10 +87,24 @@ class Writer(threading.Thread):
     def put(self, batch: Batch) -> None:
         """Hands a batch over; waits while the sinks are behind. Raises `Abandoned` when it is not to wait any more:
         nothing may follow what was left out."""
+        self._put(batch)
+
+    def rest(self) -> Callable[[], None]:
+        """Returns when all that was put is committed, and from then on the writer does nothing until what is returned
+        is called. Raises as `put`."""
+        rest = Rest()
+        self._put(rest)
+        while not rest.reached.wait(0.2):
+            self.check()
+            if self._stopping.is_set():
+                raise Abandoned(self._holding.text)
+        return rest.over.set
+
+    def _put(self, what: Batch | Rest) -> None:
         while True:
             self.check()
             try:
-                self._queue.put((batch, time.monotonic()), timeout=0.2)
+                self._queue.put((what, time.monotonic()), timeout=0.2)
                 return
             except queue.Full:
                 if self._stopping.is_set():
@@ -133,6 +157,9 @@ class Writer(threading.Thread):
     def _gathered(self) -> Batch | None:
         """The next batch, with those that follow it at once and may share a request with it; None at the end."""
         first, came = self._ahead.pop() if self._ahead else self._next()
+        while isinstance(first, Rest):
+            self._rest(first)
+            first, came = self._next()
         if first is None or self._gather is None:
             return first
         parts, (rows, size) = [first], weight(first)
@@ -141,16 +168,28 @@ class Writer(threading.Thread):
                 more, at = self._queue.get(timeout=max(0.0, came + self._gather.age_s - time.monotonic()))
             except queue.Empty:
                 break
-            more_rows, more_size = weight(more) if more is not None else (0, 0)
+            if not isinstance(more, Batch):
+                self._ahead.append((more, at))
+                break
+            more_rows, more_size = weight(more)
             fits = rows + more_rows <= self._gather.rows and size + more_size <= self._gather.bytes
-            if more is None or not fits or not joinable(first, more):
+            if not fits or not joinable(first, more):
                 self._ahead.append((more, at))
                 break
             parts.append(more)
             rows, size = rows + more_rows, size + more_size
         return join(parts)
 
-    def _next(self) -> tuple[Batch | None, float]:
+    def _rest(self, rest: Rest) -> None:
+        """Others may rewrite meanwhile what waits for a sink."""
+        rest.reached.set()
+        while not rest.over.wait(0.2) and not self._stopping.is_set():
+            self._save_status(self._state)
+        for sink in self._sinks:
+            if isinstance(sink, Spool):
+                sink.refresh()
+
+    def _next(self) -> Queued:
         more = False
         while True:
             try:

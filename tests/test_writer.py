@@ -151,6 +151,34 @@ def test_alerts_follow_the_commit_that_made_them(context):
     assert context.state.rows("SELECT stream, reason FROM quarantine")[0]["stream"] == "alerts"
 
 
+@pytest.mark.parametrize("gather", [None, Gather(1000, 10_000, 0.01)])
+def test_rests_behind_all_that_was_put(context, gather):
+    """And takes nothing until it is told to go on."""
+    sink = Sink()
+    sink.gather = gather
+    writer = Writer([sink], context)
+    writer.start()
+    writer.put(finished(b"{}"))
+    go_on = writer.rest()
+    assert (len(sink.taken), committed(context)) == (1, {FILE_ID: 10})
+    writer.put(finished(b"{}", start=10))
+    assert len(sink.taken) == 1
+    go_on()
+    writer.finish()
+    assert len(sink.taken) == 2
+
+
+def test_does_not_come_to_rest_once_it_is_to_stop(context):
+    """What a sink does not take is not waited for."""
+    writer = Writer([Sink(*[Retry("down", 0.001)] * 100_000)], context)
+    writer.start()
+    writer.put(finished(b"{}"))
+    writer.stop_holding()
+    with pytest.raises(Abandoned):
+        writer.rest()
+    writer.finish()
+
+
 def test_what_ends_the_writer_is_raised_to_the_reader(context):
     """A bug in a sink is no reason to go on."""
     writer = Writer([Sink(ZeroDivisionError())], context)

@@ -122,7 +122,7 @@ class Alerting:
         self._correlators: dict[str, Correlator] = {}
         self.replace(ruleset)
         if state is not None:
-            self._restore(state)
+            self.restore(state)
 
     def replace(self, ruleset: Ruleset) -> None:
         """Goes on with other rules; the windows of correlations that stay are kept."""
@@ -173,7 +173,12 @@ class Alerting:
             if news:
                 batch.changes.append(post(NOTIFY if micros(alert.last) >= recent else DIGEST, alert))
 
-    def _restore(self, state: State) -> None:
+    def restore(self, state: State) -> None:
+        """Goes on with the windows and open alerts that the state has, and with no others. All that was fed before is
+        committed."""
+        self._open = OpenAlerts()
+        for rule_id, correlator in self._correlators.items():
+            self._correlators[rule_id] = Correlator(correlator.rule, self._max_groups)
         stored: dict[str, dict[str, bytes]] = {}
         for row in state.rows("SELECT rule_id, group_key, state FROM windows"):
             stored.setdefault(row["rule_id"], {})[row["group_key"]] = row["state"]

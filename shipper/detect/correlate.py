@@ -6,7 +6,7 @@ condition true does not depend on the order in which they came, as long as none 
 
 import operator
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from typing import NamedTuple
@@ -136,6 +136,15 @@ class Window:
             self.events.append(Event(micros(time), event_id, time))
             if told:
                 self.told.add(event_id)
+
+
+def without(state: bytes, erased: Collection[str]) -> bytes | None:
+    """What `Window.dump` gave, without some events (by id); None when it is of no other."""
+    files, events = orjson.loads(state)
+    kept = [each for each in events if files[each[1]] + each[2] not in erased]
+    if len(kept) == len(events):
+        return state
+    return orjson.dumps([files, kept]) if kept else None
 
 
 class Correlator:

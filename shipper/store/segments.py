@@ -91,6 +91,13 @@ class Segments:
             while self._files:
                 os.close(self._files.popitem()[1])
 
+    def refresh(self) -> None:
+        """Somebody else has rewritten files while this writer was at rest: lets go of all that is known of them."""
+        self.close()
+        with self._lock:
+            self._reserved.clear()
+            self._closed.clear()
+
     # ── sealing ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def close_next(self, state: State) -> Segment | None:

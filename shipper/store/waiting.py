@@ -42,6 +42,11 @@ class Waiting:
         self._segments.close()
         self.state.close()
 
+    def refresh(self) -> None:
+        """Somebody else has rewritten what waits, while this one was at rest."""
+        self._loaded = None
+        self._segments.refresh()
+
     # ── taking rows in ────────────────────────────────────────────────────────────────────────────────────────────
 
     def spool(self, batch: Batch, rows: list[int]) -> list[StateChange]:

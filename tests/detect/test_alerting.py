@@ -13,7 +13,7 @@ from shipper.clock import iso
 from shipper.detect.alerting import Alerting, Scan
 from shipper.detect.rule import Correlation, Rule, Ruleset
 from shipper.metrics import Metrics
-from shipper.model import EVIDENCE_LIMIT, Alert, Batch, Finding, Origin, Span
+from shipper.model import EVIDENCE_LIMIT, Alert, Batch, Finding, Origin, Span, StateChange
 from shipper.state import State
 from tests.detect.rule_values import a_correlation, a_rule
 
@@ -238,6 +238,18 @@ def test_old_windows_leave_the_state(state: State) -> None:
     assert len(state.rows("SELECT * FROM windows")) == 1
     state.commit(stage(a_batch(tries([5000], "10.0.0.6"), first=1)))
     assert [row["group_key"] for row in state.rows("SELECT group_key FROM windows")] == ['["10.0.0.6"]']
+
+
+def test_what_was_erased_from_the_state_is_forgotten(state: State) -> None:
+    """The windows and open alerts of before do not come back with the next batch."""
+    alerting = Alerting(GUESSING, state)
+    state.commit(alerting(a_batch(tries(range(5)))))
+    state.run(StateChange("DELETE FROM windows", ()))
+    alerting.restore(state)
+    batch = alerting(a_batch(tries([5]), first=5))
+    state.commit(batch)
+    assert batch.alerts == []
+    assert b"f-0" not in state.rows("SELECT state FROM windows")[0]["state"]
 
 
 def test_reloaded_rules_keep_the_windows_of_those_that_stay(state: State) -> None:

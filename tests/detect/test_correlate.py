@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipper.clock import iso
-from shipper.detect.correlate import KEEP_EVENTS, Correlator, Event, Hit, Window, event, micros
+from shipper.detect.correlate import KEEP_EVENTS, Correlator, Event, Hit, Window, event, micros, without
 from shipper.detect.rule import Correlation
 from tests.detect.rule_values import a_correlation
 
@@ -157,3 +157,14 @@ def test_a_restart_anywhere_changes_nothing(times: list[int], restarts: set[int]
         if place in restarts:
             restarted = Correlator(RULE)
             restarted.load(stored)
+
+
+def test_a_stored_window_loses_erased_events_and_nothing_else() -> None:
+    """One that has no other is none."""
+    window = Window(a_correlation())
+    feed(window, range(3))
+    left = Window(a_correlation())
+    left.load(without(window.dump(), {"file-1000"}) or b"")
+    assert [event.id for event in left.events] == ["file-0", "file-2000"]
+    assert without(window.dump(), {"file-0", "file-1000", "file-2000"}) is None
+    assert without(window.dump(), {"other-0"}) == window.dump()
