@@ -1,0 +1,210 @@
+"""Erases records from the archive: a part that holds one is written anew without them and proven under a new key, a
+manifest and a receipt say that it takes the old one's place, then the old one is deleted with all its versions.
+
+Killed anywhere, the same erasure run again finds what is left to do: before a manifest is published nothing is changed,
+and with it the keys that are to be deleted are noted in `state.db`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from shipper.archive import ledger
+from shipper.archive.content import joined
+from shipper.archive.ledger import ARCHIVE, COPY, MARKED, PLANNED, PUBLISHED, Archived, Move
+from shipper.archive.manifest import DROPPED, ERASED, Part
+from shipper.archive.names import revised_key
+from shipper.archive.parquet import Exporter
+from shipper.clock import Clock, iso
+from shipper.errors import ShipperError
+from shipper.model import StateChange
+from shipper.objects.cache import purge
+from shipper.objects.store import NeedsRestore
+from shipper.query.sql import where
+from shipper.query.tree import Node
+from shipper.state import State
+from shipper.store.read import Snapshot, open_duckdb, view
+from shipper.tier.archive import Archive
+
+OLD_KEYS = "erased_keys"
+"""Key in `meta`: `[[place, key]]`, parts that are in no manifest any more and are still to be deleted."""
+Archives = Callable[[str], Archive]
+
+
+class Refused(ShipperError):
+    """Nothing can be erased from a dataset and day: why, and what to do."""
+
+
+class Erased(NamedTuple):
+    """What was erased from a dataset and day of a tier."""
+
+    rows: int
+    ids: list[str]
+    """`event.id` of the records, as far as they have one."""
+
+
+class ArchivedRecords:
+    """The archived records of a data folder. Used by one thread that holds the lock `move`."""
+
+    def __init__(
+        self,
+        state: State,
+        archives: Archives,
+        exporter: Exporter,
+        scratch: Path,
+        clock: Clock,
+        *,
+        tree: Node,
+        cache: Path,
+        about: Callable[[Iterable[str]], None] = lambda ids: None,
+    ) -> None:
+        """`scratch`: a folder for parts on their way. `cache`: the folder of what searches have fetched. `about` is
+        told of the records before they are erased."""
+        self._state, self._archives, self._exporter = state, archives, exporter
+        self._scratch, self._clock, self._cache, self._about = scratch, clock, cache, about
+        self._condition = where(tree)
+
+    def erase(self, one: Archived, query: str, note: str) -> Erased:
+        """Erases from all parts of a dataset and day, or from none. Raises `Refused` where nothing may be erased or
+        read now, `ShipperError`.
+
+        A copy in grace is dropped as a whole: the one that took its place is proven.
+        """
+        archive = self._archives(one.place)
+        self._check_free(archive, one)
+        if one.grace:
+            archive.retire(one, DROPPED, note)
+            self._forget(part.sha256 for part in one.manifest.parts)
+            return Erased(0, [])
+        parts, erased = [], Erased(0, [])
+        for part in one.manifest.parts:
+            left, taken = self._without(archive, part, query)
+            parts += [left] if left is not None else []
+            erased = Erased(erased.rows + taken.rows, erased.ids + taken.ids)
+        if erased.rows:
+            self._about(erased.ids)
+            self._publish(archive, one, parts, note)
+        return erased
+
+    def finish(self) -> None:
+        """Carries out what an erasure that was cut short has left to do."""
+        for place in dict.fromkeys(one.place for one in ledger.archived(self._state, grace=True)):
+            self._archives(place).settle()
+        self._delete_old()
+
+    # ── one dataset and day ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _check_free(self, archive: Archive, one: Archived) -> None:
+        """Raises `Refused` when one of the parts may not be deleted, or can't be read."""
+        for part in one.manifest.parts:
+            where = f"{archive.objects.where}/{part.key}"
+            for stored in archive.objects.versions(part.key):
+                if stored.legal_hold:
+                    raise Refused(f"{where}: under a legal hold; release it, then run the same erase again")
+                if stored.locked_until is not None and stored.locked_until > self._clock.now():
+                    raise Refused(f"{where}: locked until {iso(stored.locked_until)}; run the same erase again then")
+            head = archive.head(part.key)
+            if not one.grace and head is not None and not head.readable:
+                raise Refused(_frozen(where, one, part, head.restoring))
+
+    def _without(self, archive: Archive, part: Part, query: str) -> tuple[Part | None, Erased]:
+        """The part that takes a part's place (none when nothing is left of it), and what is not in it any more."""
+        local, target = self._scratch / "erase-from.parquet", self._scratch / "erased.parquet"
+        where = f"{archive.objects.where}/{part.key}"
+        try:
+            try:
+                found = archive.fetch(part.key, local)
+            except NeedsRestore as error:
+                raise Refused(str(error)) from error
+            if found != part.sha256:
+                raise ShipperError(f"{where}: not what its manifest names; look with: shipper tier verify")
+            kept, taken = self._exporter.rewrite(local, target, query, "", "")
+            if not taken.rows:
+                return part, Erased(0, [])
+            if (kept.rows + taken.rows, joined([kept.content, taken.content])) != (part.rows, part.content):
+                raise ShipperError(f"{where}: what is kept and what is erased are not the whole; nothing was changed")
+            erased = Erased(taken.rows, self._ids(local))
+            if not kept.rows:
+                return None, erased
+            new = archive.prove(
+                revised_key(part.key),
+                target,
+                kept,
+                storage_class=part.storage_class,
+                tags={"tier": part.key.partition("/")[0]},
+            )
+            return new, erased
+        finally:
+            for path in (local, target):
+                path.unlink(missing_ok=True)
+
+    def _ids(self, path: Path) -> list[str]:
+        with open_duckdb(self._scratch / "spill", threads=1) as connection:
+            sql = f'SELECT "event.id" FROM ({view(Snapshot([str(path)], [], 0))}) WHERE {self._condition.sql}'
+            rows = connection.execute(sql, list(self._condition.values)).fetchall()
+        return [row[0] for row in rows if row[0]]
+
+    def _publish(self, archive: Archive, one: Archived, parts: Sequence[Part], note: str) -> None:
+        kept = {part.key for part in parts}
+        old = [part for part in one.manifest.parts if part.key not in kept]
+        if parts:
+            noted = [*self._old_keys(), *([one.place, part.key] for part in old)]
+            manifest = replace(one.manifest, parts=tuple(parts), revision=one.manifest.revision + 1)
+            archive.publish(manifest, ERASED, note, [_note(noted)])
+            self._delete_old()
+        else:
+            archive.retire(one, ERASED, note)
+        self._forget(part.sha256 for part in old)
+
+    # ── what is left over ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def _delete_old(self) -> None:
+        named = {part.key for one in ledger.archived(self._state, grace=True) for part in one.manifest.parts}
+        noted = self._old_keys()
+        while noted:
+            place, key = noted[0]
+            if key not in named:
+                self._archives(place).objects.delete(key)
+            noted = noted[1:]
+            self._state.run(_note(noted))
+
+    def _old_keys(self) -> list[list[str]]:
+        found: list[list[str]] = orjson.loads(self._state.meta(OLD_KEYS, "[]"))
+        return found
+
+    def _forget(self, sha256s: Iterable[str]) -> None:
+        purge(self._cache, sha256s)
+
+
+def undo_unpublished(state: State, discard: Callable[[Move], None], clock: Clock) -> None:
+    """Moves that have put something into the archive and published none of it begin anew: what they put was made before
+    the erasure. `discard` deletes it, and takes it out of the move's notes."""
+    for move in ledger.moves(state):
+        if "putting" not in move.detail:
+            continue
+        discard(move)
+        for name in ("parts", "next"):
+            move.detail.pop(name, None)
+        if move.kind in (ARCHIVE, COPY) and move.step not in (PUBLISHED, MARKED):
+            move.step = PLANNED
+        with suppress(KeyError):
+            del move.detail["putting"]
+        state.run(ledger.save_move(move, clock.now()))
+
+
+def _frozen(where: str, one: Archived, part: Part, restoring: bool) -> str:
+    day = one.day.replace(".", "-")
+    if restoring:
+        return f"{where}: is being restored from {part.storage_class}; run the same erase again when it can be read"
+    return (
+        f"{where}: in {part.storage_class}, which can't be read at once; first: shipper tier restore --since {day} "
+        f"--until {day}T23:59:59.999Z, then run the same erase again"
+    )
+
+
+def _note(keys: Sequence[Sequence[str]]) -> StateChange:
+    return StateChange("INSERT OR REPLACE INTO meta VALUES (?, ?)", (OLD_KEYS, orjson.dumps(keys).decode()))
