@@ -9,6 +9,12 @@ from shipper.tier.move import Mover
 from tests.tier.world import Killed, World, at, day
 
 
+@pytest.fixture(autouse=True)
+def no_power_cut(monkeypatch):
+    """Waiting for the disk takes most of the time."""
+    monkeypatch.setattr("os.fsync", lambda _: None)
+
+
 @pytest.fixture
 def world(tmp_path):
     """Two datasets of one day, which is old enough to leave the hot store."""
@@ -20,9 +26,11 @@ def world(tmp_path):
 
 def test_a_day_goes_through_all_tiers(world):
     """Hot 7 days, warm 30, cold 365, then gone."""
-    seen = {number: world.tiers_of(day(0)) or [*world.hot.docs] for number, _ in world.day_by_day(7, 368)}
-    assert [seen[number] for number in (7, 8, 30, 31, 32, 365, 366)] == [
+    mornings = (7, 8, 9, 30, 31, 32, 365, 366)
+    seen = [world.tiers_of(day(0)) or [*world.hot.docs] for _ in world.on(*mornings)]
+    assert seen == [
         [day(0)],
+        ["warm", "warm"],
         ["warm", "warm"],
         ["warm", "warm"],
         ["cold", "warm", "cold", "warm"],
@@ -34,9 +42,9 @@ def test_a_day_goes_through_all_tiers(world):
 
 def test_nothing_of_a_day_is_left_when_it_is_gone(world):
     """But for the receipts."""
-    for _ in world.day_by_day(8, 368):
+    for _ in world.on(8, 9, 31, 32, 366):
         pass
-    assert {key.partition("/")[0] for key in world.keys()} == {"receipts"}
+    assert {key.partition("/")[0] for key in world.objects_there()} == {"receipts"}
 
 
 def test_the_hot_copy_waits_for_its_grace(world):
@@ -60,7 +68,7 @@ def test_late_records_become_a_supplement_before_the_day_is_deleted(world):
     world.store(day(0), 5)
     world.clock.advance(86_400)
     world.run()
-    keys = [key for key in world.keys() if key.endswith(".parquet")]
+    keys = [key for key in world.objects_there() if key.endswith(".parquet")]
     assert (keys, world.found()) == (
         [f"warm/audit/{day(0)}.parquet", f"warm/backend/{day(0)}.parquet", f"warm/backend/{day(0)}.s1.parquet"],
         world.written,
@@ -71,7 +79,7 @@ def test_a_record_that_comes_after_that_is_the_next_supplement_where_its_day_lie
     for number, _ in world.day_by_day(8, 45):
         if number == 40:
             world.store(day(0), 6)
-    assert (f"cold/backend/{day(0)}.s1.parquet" in world.keys(), world.found()) == (True, world.written)
+    assert (f"cold/backend/{day(0)}.s1.parquet" in world.objects_there(), world.found()) == (True, world.written)
 
 
 def test_a_day_that_is_older_than_every_tier_goes_through_the_last_one(tmp_path):
@@ -84,14 +92,14 @@ def test_a_day_that_is_older_than_every_tier_goes_through_the_last_one(tmp_path)
 
 def test_a_day_on_hold_is_moved_and_never_expires(world):
     world.held.add(("backend", day(0)))
-    for _ in world.day_by_day(8, 380):
+    for _ in world.on(8, 9, 31, 32, 370, 380):
         pass
     assert world.tiers_of(day(0)) == ["cold"]
 
 
 def test_a_hold_that_comes_between_plan_and_deletion_counts(world):
     """The plan does not see it, the deletion does; and nobody is alarmed."""
-    for _ in world.day_by_day(8, 366):
+    for _ in world.on(8, 9, 31, 32, 365):
         pass
     world.clock.advance(86_400)
     asked = []
@@ -142,7 +150,7 @@ def test_killed_at_every_boundary_nothing_is_lost_or_there_twice(tmp_path, morni
         for number, _ in world.day_by_day(morning, morning + 3):
             late(world, number)
             assert_each_once(world, boundary)
-        assert sorted(world.keys()) == sorted(expected_keys(world))
+        assert sorted(world.objects_there()) == sorted(expected_keys(world))
 
 
 def assert_each_once(world, boundary):
@@ -163,7 +171,7 @@ def test_killed_while_it_expires_a_day_is_there_whole_or_gone(tmp_path):
     """What is being deleted is not searched any more."""
     for boundary in range(1, 30):
         world = lived(tmp_path / str(boundary))
-        for _ in world.day_by_day(8, 366):
+        for _ in world.on(8, 9, 31, 32):
             pass
         world.clock.advance(at(366) - world.clock.now())
         try:
@@ -174,7 +182,7 @@ def test_killed_while_it_expires_a_day_is_there_whole_or_gone(tmp_path):
             break
         for _ in world.day_by_day(366, 368):
             pass
-        assert {key.partition("/")[0] for key in world.keys()} == {"receipts"}
+        assert {key.partition("/")[0] for key in world.objects_there()} == {"receipts"}
     assert boundary > 10
 
 
@@ -214,7 +222,11 @@ def test_wrong_bytes_read_back_stop_the_move_and_tell(tmp_path):
 def test_a_record_that_was_not_written_stops_the_move(world):
     world.exporter.lose = 1
     report = world.run()
-    assert ("not the same" in report.failed[0].failure, world.keys(), world.found()) == (True, [], world.written)
+    assert ("not the same" in report.failed[0].failure, world.objects_there(), world.found()) == (
+        True,
+        [],
+        world.written,
+    )
 
 
 def test_a_record_that_was_not_read_stops_the_move(world):
@@ -222,7 +234,7 @@ def test_a_record_that_was_not_read_stops_the_move(world):
     take = world.hot.take
     world.hot.take = lambda *how: take(*how)._replace(rows=99)
     report = world.run()
-    assert ("the store counts 99" in report.failed[0].failure, world.keys()) == (True, [])
+    assert ("the store counts 99" in report.failed[0].failure, world.objects_there()) == (True, [])
 
 
 def test_one_day_that_fails_does_not_stop_the_others(world):
@@ -286,7 +298,7 @@ def test_an_act_that_was_cut_short_by_the_store_is_carried_out_by_the_next_run(t
 def test_a_disk_without_room_is_said_before_anything_is_written(world):
     world.free = 100
     report = world.run()
-    assert ("make room" in report.failed[0].failure, world.keys()) == (True, [])
+    assert ("make room" in report.failed[0].failure, world.objects_there()) == (True, [])
 
 
 def test_a_part_that_vanished_in_grace_keeps_the_hot_copy(world):
@@ -343,7 +355,7 @@ def forget_all(world):
     world.state.close()
     for path in world.data.glob("state.db*"):
         path.unlink()
-    world.state = type(world.state)(world.data / "state.db")
+    world.open_state()
 
 
 def test_an_archive_is_taken_over(world):
@@ -376,7 +388,7 @@ def test_a_hot_day_that_is_archived_already_is_not_archived_twice(world):
 def test_the_union_of_all_tiers_is_the_same_every_morning(tmp_path):
     """Days come and go for two months, each with late records."""
     world = World(tmp_path, now=at(0), hot="2d", warm="5d", cold="20d")
-    for number in range(40):
+    for number in range(26):
         world.store(day(number), 1, 2)
         world.store(day(number), 3, dataset="audit")
         world.store(day(max(0, number - 4)), 100 + number)

@@ -101,8 +101,8 @@ class MemoryHot:
     def release(self, day_):
         self.blocked.discard(day_)
         parked, self.parked = self.parked, []
-        for day_, doc in parked:
-            self.add(day_, doc)
+        for of, doc in parked:
+            self.add(of, doc)
 
     def delete(self, day_, point):
         if day_ in self.docs and point["born"] == self.born[day_]:
@@ -118,9 +118,9 @@ class MemoryHot:
 class World:
     """All that survives a kill, and movers over it."""
 
-    def __init__(self, tmp_path, objects=FolderStore, now=at(0), **policy):
-        self.data, self.clock, self.hot = tmp_path, ManualClock(now), MemoryHot()
-        self.state = State(tmp_path / "state.db")
+    def __init__(self, tmp_path, objects=FolderStore, now=0.0, **policy):
+        self.data, self.clock, self.hot = tmp_path, ManualClock(now or at(0)), MemoryHot()
+        self.open_state()
         self.objects = objects(tmp_path / "archive")
         self.exporter = LinesExporter()
         self.tiers = Tiers.model_validate({**POLICY, **policy})
@@ -128,6 +128,11 @@ class World:
         self.written = Counter()
         self.passed = []
         """Boundaries that the last mover came by."""
+
+    def open_state(self):
+        """Nothing has to survive a power cut here."""
+        self.state = State(self.data / "state.db")
+        self.state.rows("PRAGMA synchronous=OFF")
 
     def store(self, day_, *numbers, dataset="backend"):
         docs = [record(number, day_, dataset) for number in numbers]
@@ -168,7 +173,11 @@ class World:
 
     def day_by_day(self, first, last):
         """The mover runs every morning."""
-        for number in range(first, last):
+        yield from self.on(*range(first, last))
+
+    def on(self, *mornings):
+        """The mover runs on these."""
+        for number in mornings:
             self.clock.advance(at(number) - self.clock.now())
             yield number, self.run()
 
@@ -192,7 +201,7 @@ class World:
     def tiers_of(self, day_):
         return [one.tier for one in ledger.archived(self.state, grace=True) if one.day == day_]
 
-    def keys(self):
+    def objects_there(self):
         return sorted(stored.key for stored in self.objects.list())
 
     def alerts(self):
