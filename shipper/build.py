@@ -76,14 +76,14 @@ class Plan:
         return [part.build(context) for part in self.parts["sinks"]]
 
     def spooled_sinks(self, context: Context) -> list[Sink]:
-        """Those of a run. Around the one that has a spool there is one; when none has one now, around the first that
-        may, which is given what was left in it."""
+        """Those of a run: around the one that may have a spool there is one, also when none is wanted any more and
+        something was left in it."""
         sinks = self.sinks(context)
-        configs: list[Any] = [part.config for part in self.parts["sinks"]]
-        may = [place for place, config in enumerate(configs) if hasattr(config, "spool_bytes")]
-        for place in sorted(may, key=lambda place: not configs[place].spool_bytes)[:1]:
-            limits = {"max_bytes": int(configs[place].spool_bytes), "after_s": configs[place].spool_after_s}
-            sinks[place] = around(sinks[place], context, **limits)
+        for place, part in enumerate(self.parts["sinks"]):
+            config: Any = part.config
+            if hasattr(config, "spool_bytes"):
+                limits = {"max_bytes": int(config.spool_bytes), "after_s": config.spool_after_s}
+                sinks[place] = around(sinks[place], context, **limits)
         return sinks
 
     def notifiers(self, context: Context) -> list[Notifier]:
@@ -123,17 +123,22 @@ def check(path: Path, env: Mapping[str, str] = os.environ) -> tuple[Plan | None,
     parts = {section: _parts(document, section, package, raw) for section, package in PACKAGES.items()}
     configuration.check_times(document, raw)
     check_tiers(document, raw.get("tiers"))
-    _check_spools(document, parts["sinks"])
+    _check_twice(document, parts["sinks"])
     if pipeline is None or document.mistakes:
         return None, sorted(document.mistakes, key=lambda mistake: mistake.line)
     return Plan(path, pipeline, parts), []
 
 
-def _check_spools(document: Document, sinks: list[Part]) -> None:
-    """There is one folder for it, and what lies there belongs to one sink."""
-    spooled = [place for place, part in enumerate(sinks) if getattr(part.config, "spool_bytes", 0)]
-    for place in spooled[1:]:
-        document.wrong(("sinks", place), "only one sink can have a spool; write `spool_bytes: 0` here")
+def _check_twice(document: Document, sinks: list[Part]) -> None:
+    """By the name of its type a sink is known in the status, in alerts and in the quarantine."""
+    first: dict[Any, int] = {}
+    for place, part in enumerate(sinks):
+        if first.setdefault(part.module, place) != place:
+            kind, line = part.module.__name__.rpartition(".")[2], document.line(("sinks", first[part.module]))
+            document.wrong(
+                ("sinks", place),
+                f"line {line} has a sink of type `{kind}` already; a second one needs a pipeline and --data of its own",
+            )
 
 
 def check_all(path: Path, env: Mapping[str, str] = os.environ) -> list[str]:

@@ -204,30 +204,31 @@ def test_how_old_a_time_may_be_depends_on_what_a_day_costs(write, sink, given, e
     assert build.plan(write(GOOD + sink + given), {}).enrich.oldest_days == expected
 
 
-def test_only_one_sink_can_have_a_spool(write):
-    """There is one folder for it."""
-    second = ELASTIC.replace("}", ", spool_bytes: 0}")
-    assert mistakes(write(GOOD + ELASTIC + second)) == []
-    assert mistakes(write(GOOD + ELASTIC + ELASTIC)) == [
-        "7: only one sink can have a spool; write `spool_bytes: 0` here"
+@pytest.mark.parametrize("sink", [ELASTIC, "  - {type: embedded}\n", "  - {type: 'null'}\n"])
+def test_a_type_of_sink_stands_there_once(write, sink):
+    """In the status, in alerts and in the quarantine nobody could tell them apart."""
+    found = mistakes(write("sources:\n  - {type: tail, paths: [/x]}\nsinks:\n" + sink + sink))
+    kind = sink.partition("type: ")[2].strip("{}'\n").partition(",")[0]
+    assert found == [
+        f"5: line 4 has a sink of type `{kind}` already; a second one needs a pipeline and --data of its own"
     ]
 
 
-def test_what_lies_in_the_spool_is_given_to_the_sink_that_has_one(write, tmp_path):
-    """Not to another, which would take it away from that one; the first, when none has one any more."""
+def test_what_lies_in_the_spool_is_given_to_the_sink_that_may_have_one(write, tmp_path):
+    """Also when it is to have none any more."""
     without = ELASTIC.replace("}", ", spool_bytes: 0}")
     state = State(tmp_path / "state.db")
+
+    def spools(sink):
+        made = build.plan(write(GOOD + sink), {}).spooled_sinks(Context(tmp_path, state))
+        for each in made:
+            each.close()
+        return [isinstance(each, Spool) for each in made]
+
+    before = spools(without)
     state.run(StateChange("INSERT INTO segments VALUES (1,'spool-records','2026.11.23','ndjson',0,1,'','')", ()))
     (tmp_path / "spool/records/2026.11.23").mkdir(parents=True)
     (tmp_path / "spool/records/2026.11.23/000001.ndjson").touch()
     state.set_meta("next_segment", "2")
-
-    def spools(*sinks):
-        made = build.plan(write(GOOD + "".join(sinks)), {}).spooled_sinks(Context(tmp_path, state))
-        for sink in made:
-            sink.close()
-        return [isinstance(sink, Spool) for sink in made]
-
-    assert spools(without, ELASTIC) == [False, False, True]
-    assert spools(without, without) == [False, True, False]
+    assert (before, spools(without), spools(ELASTIC)) == ([False, False], [False, True], [False, True])
     state.close()
