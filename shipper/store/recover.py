@@ -2,6 +2,7 @@
 
 import os
 import re
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -62,15 +63,19 @@ def refuse_lost_state(data: Path) -> None:
 def fresh_state(data: Path) -> None:
     """Starts over with a new `state.db` that lists the segments found on the disk; the old one is kept beside it.
 
-    Raises `ShipperError` when a segment cannot be read.
+    What the old one knows of the archive and of holds is taken over, as far as it can be read: else days would be
+    archived again, and what is on hold would be deleted. Raises `ShipperError` when a segment cannot be read.
     """
     segments = list(_adopted(data))
-    _set_aside(data / "state.db")
-    highest = max((file.number for file in found(data)), default=0)
+    old = _set_aside(data / "state.db")
+    kept, given = _kept(old) if old.exists() else ([], 1)
+    number = max([given, *(file.number + 1 for file in found(data))])
     with closing(State(data / "state.db")) as state:
         state.run(
-            StateChange("INSERT OR REPLACE INTO meta VALUES (?, ?)", (NEXT_NUMBER, str(highest + 1))),
+            StateChange("INSERT OR REPLACE INTO meta VALUES (?, ?)", (NEXT_NUMBER, str(number))),
             *(StateChange("INSERT INTO segments VALUES (?,?,?,?,?,?,?,?)", tuple(each)) for each in segments),
+            *kept,
+            StateChange("DELETE FROM marked WHERE number NOT IN (SELECT number FROM segments)", ()),
         )
 
 
@@ -179,7 +184,29 @@ def _bounds(day: str) -> tuple[str, str]:
     return f"{first}T00:00:00Z", f"{last}T23:59:59.999999Z"
 
 
-def _set_aside(path: Path) -> None:
+KEPT = ("marked", "moves", "archived", "chains", "holds", "restored")
+"""Tables of what was done to older days."""
+
+
+def _kept(old: Path) -> tuple[list[StateChange], int]:
+    """What fills these tables again, and the next number for a segment."""
+    try:
+        with closing(State(old)) as state:
+            rows = {table: state.rows(f"SELECT * FROM {table}") for table in KEPT}
+            given = next_number(state)
+    except (StateMismatch, sqlite3.Error, ValueError) as error:
+        say("warning", "what was archived and what is on hold is not known any more", state=str(old), reason=error)
+        return [], 1
+    filled = [
+        StateChange(f"INSERT INTO {table} VALUES ({','.join('?' * len(row))})", tuple(row))
+        for table, found in rows.items()
+        for row in found
+    ]
+    return filled, given
+
+
+def _set_aside(path: Path) -> Path:
+    """Where it is then."""
     taken = 1
     while path.with_name(f"{path.name}.old-{taken}").exists():
         taken += 1
@@ -188,3 +215,4 @@ def _set_aside(path: Path) -> None:
         if part.exists():
             part.rename(path.with_name(f"{path.name}.old-{taken}{suffix}"))
     sync_folder(path.parent)
+    return path.with_name(f"{path.name}.old-{taken}")

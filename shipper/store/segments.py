@@ -7,7 +7,6 @@ attempt that was never committed: the next append overwrites it, and a start cut
 import os
 import threading
 from collections import OrderedDict
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,13 +165,8 @@ class Segments:
     def _takes_rows(self, segment: Segment) -> bool:
         if segment.number in self._closed or self._is_full(segment):
             return False
-        if segment.number not in self._asked:
-            return True
-        # An append that was never committed would keep it from being sealed, and its rows come again now.
-        with suppress(OSError):
-            if segment.path(self.data).stat().st_size > segment.bytes:
-                os.truncate(segment.path(self.data), segment.bytes)
-        return False
+        # Of an append that is not committed yet the change may still be, so what comes now has to take its place.
+        return segment.number not in self._asked or _size(segment.path(self.data)) != segment.bytes
 
     def _write(self, segment: Segment, block: bytes) -> None:
         path = segment.path(self.data)
@@ -233,3 +227,11 @@ def _write_all(file: int, block: bytes, offset: int) -> None:
     done = os.pwrite(file, block, offset)
     while done < len(block):
         done += os.pwrite(file, memoryview(block)[done:], offset + done)
+
+
+def _size(path: Path) -> int:
+    """In bytes; -1 when it is gone."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return -1

@@ -4,13 +4,16 @@ import itertools
 import os
 import shutil
 import sys
+from contextlib import closing
 from functools import partial
 
 import pytest
 
+from shipper.archive.ledger import Move, begin_move, chain, holds, mark_segments, marked_segments, moves, save_chain
 from shipper.errors import ShipperError, StateMismatch
+from shipper.model import StateChange
 from shipper.state import State
-from shipper.store.layout import listed
+from shipper.store.layout import listed, next_number
 from shipper.store.recover import fresh_state, recover
 from shipper.store.seal import write_parquet
 from shipper.store.sealer import Sealer
@@ -199,6 +202,38 @@ def test_fresh_state_keeps_the_old_state_beside_the_new(data):
 
     assert sorted(path.name for path in data.glob("state.db.old-?")) == ["state.db.old-1", "state.db.old-2"]
     assert len(listed(State(data / "state.db.old-1", readonly=True))) == 2
+
+
+def test_fresh_state_keeps_what_is_known_of_the_archive_and_of_holds(data):
+    """Days that are archived are not archived again, and no number is given twice."""
+    with closing(State(data / "state.db")) as state:
+        state.set_meta("next_segment", "9")
+        begin_move(
+            state, Move("archive", "2025.11.22", "", "hot", "warm", "old", detail={"point": {"segments": [8]}}), 5
+        )
+        state.run(
+            *mark_segments([1, 7], 0.0),
+            save_chain("archive", 3, "abc"),
+            StateChange("INSERT INTO holds VALUES (1,'*','','','court','me',5.0,NULL,'')", ()),
+        )
+    fresh_state(data)
+    with closing(State(data / "state.db")) as state:
+        assert marked_segments(state) == {1}
+        assert [move.detail for move in moves(state)] == [{"point": {"segments": [8]}}]
+        assert (chain(state, "archive"), [hold.reason for hold in holds(state)]) == ((3, "abc"), ["court"])
+        assert next_number(state) == 9
+    assert stored(data) == [row(3)]
+
+
+def test_fresh_state_does_without_a_state_that_cannot_be_read(data, capsys):
+    """It says what is not known any more."""
+    for suffix in ("-wal", "-shm"):
+        (data / f"state.db{suffix}").unlink(missing_ok=True)
+    (data / "state.db").write_bytes(b"no database at all" * 1000)
+    fresh_state(data)
+
+    assert stored(data) == [row(1), row(2), row(3)]
+    assert "what was archived and what is on hold is not known any more" in capsys.readouterr().err
 
 
 def test_fresh_state_cuts_a_torn_line(data):

@@ -7,7 +7,7 @@ import pytest
 
 from shipper.clock import ManualClock
 from shipper.errors import Retry, StateMismatch
-from shipper.store.layout import listed, period
+from shipper.store.layout import ask_to_seal, listed, period
 from shipper.store.sealer import Sealer
 from tests.store.store import NOON, TODAY, YESTERDAY, Store, row, seal_here, stored
 
@@ -75,6 +75,35 @@ def test_a_full_segment_takes_no_more(tmp_path):
         store.commit(row(number))
 
     assert [segment.rows for segment in listed(store.state)] == [2, 1]
+
+
+def test_a_segment_that_is_asked_for_is_sealed_and_takes_no_more(store):
+    """Whatever else is open stays as it is."""
+    store.commit(row(1))
+    store.commit(row(2), time=YESTERDAY)
+    ask_to_seal(store.state, [1])
+    Sealer(store.segments, run=seal_here).seal_due()
+    store.commit(row(3))
+
+    assert [(each.number, each.form) for each in listed(store.state)] == [(1, "parquet"), (2, "ndjson"), (3, "ndjson")]
+
+
+def test_a_segment_that_is_asked_for_waits_for_its_commit(store):
+    """A batch that is written again takes the place of what it wrote before, and is there once."""
+    store.commit(row(1))
+    batch = store.append(row(2))
+    ask_to_seal(store.state, [1])
+    assert store.segments.close_next(store.state) is None
+    batch.changes += store.append(row(2)).changes
+    store.state.commit(batch)
+    store.commit(row(3))
+    Sealer(store.segments, run=seal_here).seal_due()
+
+    assert [(each.number, each.form, each.rows) for each in listed(store.state)] == [
+        (1, "parquet", 2),
+        (2, "ndjson", 1),
+    ]
+    assert stored(store.data) == [row(1), row(2), row(3)]
 
 
 def test_a_day_that_was_sealed_takes_late_rows_in_a_new_segment(store):
