@@ -221,8 +221,8 @@ class ArchiveStore:
     def _left_out(self, *frozen: Frozen) -> NeedsRestore:
         for each in frozen:
             self.reading.leave_out(each)
-        classes = sorted({each.part.storage_class for each in frozen})
-        return NeedsRestore(f"it needs a restore first ({', '.join(classes)})")
+        classes = ", ".join(sorted({each.part.storage_class for each in frozen} & SPEEDS.keys()))
+        return NeedsRestore(f"it needs a restore first{classes and f' ({classes})'}")
 
     def _frozen(self, found: Found) -> Frozen | None:
         one, part = found

@@ -68,7 +68,9 @@ def dataset_of(doc):
     return str(value(found, "event.dataset", "")) if found else ""
 
 
-def put(state, objects, docs, tmp, *, tier="warm", place=PLACE, supplement=0, storage_class="", now=0.0):
+def put(
+    state, objects, docs, tmp, *, tier="warm", place=PLACE, supplement=0, storage_class="", now=0.0, rows_in_group=2048
+):
     """Archives documents: a part for each dataset and day. A supplement joins what is there."""
     tmp.mkdir(parents=True, exist_ok=True)
 
@@ -78,7 +80,7 @@ def put(state, objects, docs, tmp, *, tier="warm", place=PLACE, supplement=0, st
     for (day, dataset), some in groupby(sorted(docs, key=kind), kind):
         rows = list(some)
         key = part_key(tier, dataset, day, supplement)
-        raw = parquet(rows, tmp).read_bytes()
+        raw = parquet(rows, tmp, rows_in_group).read_bytes()
         objects.put(key, raw, storage_class=storage_class)
         known = [one for one in archived(state, day=day) if (one.tier, one.dataset) == (tier, dataset)]
         parts = (*(known[0].manifest.parts if known else ()), part_of(rows, raw, key, storage_class=storage_class))
