@@ -39,6 +39,10 @@ class Replayed(NamedTuple):
 
     taken: int
     refused: int
+    blocked: int = 0
+    """Their index takes nothing now: they stay as they are."""
+    why: str = ""
+    """Why it takes nothing."""
 
 
 def quarantine_changes(batch: Batch, refused: Sequence[Refused], now: float) -> list[StateChange]:
@@ -100,34 +104,41 @@ def replay(state: State, clock: Clock, sinks: Mapping[str, Sink], ids: Iterable[
             raise UsageError(f"quarantine: the pipeline has no sink {name!r}; it has: {', '.join(sinks)}")
     for (name, _), waiting in by_sink.items():
         for start in range(0, len(waiting), REPLAY_ROWS):
-            taken, refused = _replay(state, clock, sinks[name], waiting[start : start + REPLAY_ROWS])
-            total = Replayed(total.taken + taken, total.refused + refused)
+            done = _replay(state, clock, sinks[name], waiting[start : start + REPLAY_ROWS])
+            taken, refused, blocked = (before + now for before, now in zip(total[:3], done[:3], strict=True))
+            total = Replayed(taken, refused, blocked, done.why or total.why)
     return total
 
 
 def _replay(state: State, clock: Clock, sink: Sink, some: list[Entry]) -> Replayed:
     batch = as_batch(some, clock.now())
-    refused = {each.row: each.reason for each in _written(sink, batch)}
+    answer, blocked, why = _written(sink, batch)
+    refused = {each.row: each.reason for each in answer}
+    settled = [(row, entry) for row, entry in enumerate(some) if row not in blocked]
     marks = [
         StateChange("UPDATE quarantine SET reason = ? WHERE seq = ?", (refused[row], entry.id))
         if row in refused
         else StateChange("UPDATE quarantine SET replayed = ? WHERE seq = ?", (clock.now(), entry.id))
-        for row, entry in enumerate(some)
+        for row, entry in settled
     ]
     state.run(*batch.changes, *marks)
-    return Replayed(len(some) - len(refused), len(refused))
+    return Replayed(len(settled) - len(refused), len(refused), len(blocked), why)
 
 
-def _written(sink: Sink, batch: Batch) -> list[Refused]:
-    """What it refuses. A person waits for the answer, so a sink that is away is no reason to wait."""
+def _written(sink: Sink, batch: Batch) -> tuple[list[Refused], set[int], str]:
+    """What it refuses, the rows whose index is blocked, and why. A person waits for the answer, so a sink that is away
+    is no reason to wait."""
     while True:
         try:
-            return sink.write(batch)
+            return sink.write(batch), set(), ""
+        except Blocked as error:
+            return error.refused, set(error.rows), str(error)
         except Retry as error:
-            # Without a pause asked for the sink gets on: a spool before it is being drained.
-            if error.after == 0.0 and not isinstance(error, Blocked):
-                continue
-            raise ShipperError(f"{sink.name} takes nothing now, what is in quarantine stays there: {error}") from None
+            # Without a pause asked for the sink gets on.
+            if error.after:
+                raise ShipperError(
+                    f"{sink.name} takes nothing now, what is in quarantine stays there: {error}"
+                ) from None
 
 
 def as_batch(some: Sequence[Entry], now: float) -> Batch:

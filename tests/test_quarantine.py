@@ -3,7 +3,7 @@
 import pytest
 
 from shipper.clock import ManualClock
-from shipper.errors import Retry, ShipperError, UsageError
+from shipper.errors import Blocked, Retry, ShipperError, UsageError
 from shipper.model import Refused
 from shipper.quarantine import Replayed, as_batch, check_budget, entries, quarantine_changes, replay
 from shipper.sink.memory import MemorySink
@@ -94,8 +94,22 @@ def test_a_replay_into_a_sink_that_holds_changes_nothing(state):
     assert len(entries(state, waiting=True)) == 1
 
 
-def test_a_replay_goes_on_while_a_spool_is_drained_before_it(state):
-    """A `Retry` without a pause says that it gets on."""
+def test_rows_of_a_blocked_index_stay_and_are_counted_apart(state):
+    """The others are taken or refused; a second replay gives those that stayed alone."""
+    refuse(state, 0, 1, 2)
+    sink = MemorySink()
+    sink.failures = [Blocked("app-2026.11.20: write is blocked", [1], [Refused(2, "memory", "still too odd")])]
+
+    assert replay(state, ManualClock(NOW), {"memory": sink}) == Replayed(1, 1, 1, "app-2026.11.20: write is blocked")
+    assert [(entry.id, entry.reason) for entry in entries(state, waiting=True)] == [
+        (2, "too odd"),
+        (3, "still too odd"),
+    ]
+    assert replay(state, ManualClock(), {"memory": sink}) == Replayed(2, 0)
+
+
+def test_a_replay_goes_on_while_the_sink_gets_on(state):
+    """A `Retry` without a pause says that it does."""
     refuse(state, 0)
     sink = MemorySink()
     sink.failures = [Retry("draining", after=0.0), Retry("draining", after=0.0)]

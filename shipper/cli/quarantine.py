@@ -58,13 +58,15 @@ def show(ctx: click.Context, id_: str) -> None:
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @click.option("--pipeline", type=click.Path(dir_okay=False, path_type=Path), help="The pipeline file with the sinks.")
 @click.pass_context
-def replay_(ctx: click.Context, ids: tuple[str, ...], pipeline: Path | None) -> None:
+def replay_(ctx: click.Context, ids: tuple[str, ...], pipeline: Path | None) -> int:
     """Gives rows to the sink that refused them again, under the same id; all that wait when no ID is given.
 
     Not while `shipper run` is at work on the same data folder.
     """
     done = replay_all(ctx.obj.data, pipeline, ids)
-    click.echo(f"{done.taken} taken, {done.refused} refused again")
+    waits = f", {done.blocked} not taken now: {printable(done.why)}" if done.blocked else ""
+    click.echo(f"{done.taken} taken, {done.refused} refused again{waits}")
+    return 1 if done.blocked else 0
 
 
 def replay_all(data: Path, pipeline: Path | None, ids: tuple[str, ...]) -> Replayed:

@@ -6,9 +6,11 @@ from contextlib import closing
 import pytest
 
 from shipper.cli.main import run_command
+from shipper.errors import Blocked
 from shipper.lock import hold
 from shipper.model import Refused, StateChange
 from shipper.quarantine import quarantine_changes
+from shipper.sink.embedded import EmbeddedSink
 from shipper.state import State
 from tests.batches import FILE_ID, finished
 from tests.store.store import stored
@@ -111,6 +113,21 @@ def test_replay_while_the_sink_is_away_is_one_line(data, pipeline, capsys):
     assert (why in (said := capsys.readouterr().err), said.count("\n")) == (True, 1)
     shipper("quarantine", "list", "--data", data)
     assert "elasticsearch" in capsys.readouterr().out
+
+
+def test_replay_into_a_blocked_index_says_why_and_keeps_the_row(data, pipeline, capsys, monkeypatch):
+    """The exit code asks for another try; once nothing blocks it is taken."""
+
+    def blocked(*_):
+        raise Blocked("app-2026.11.20: write is blocked", [0], [])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(EmbeddedSink, "write", blocked)
+        assert shipper("quarantine", "replay", "--pipeline", pipeline, "--data", data) == 1
+    assert shipper("quarantine", "replay", "--pipeline", pipeline, "--data", data) == 0
+    assert capsys.readouterr().out == (
+        "0 taken, 0 refused again, 1 not taken now: app-2026.11.20: write is blocked\n1 taken, 0 refused again\n"
+    )
 
 
 def test_replay_beside_a_run_is_refused(data, pipeline, capsys):
