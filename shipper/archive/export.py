@@ -8,7 +8,6 @@ from typing import Any
 
 from shipper.archive.intake import take
 from shipper.archive.look import Rows, facts
-from shipper.archive.names import dataset_of, folder_of
 from shipper.archive.parquet import MOST_DATASETS, OTHER, canonical
 from shipper.archive.sort import write_sorted
 from shipper.query.parse import parse
@@ -41,8 +40,8 @@ def datasets(connection: Any, files: Sequence[str], apart: Sequence[str]) -> lis
     name = "coalesce(\"event.dataset\", '')"
     counted = connection.execute(f"SELECT {name}, count(*) FROM {Rows(files).relation} GROUP BY 1 ORDER BY 2 DESC, 1")
     found = [dataset for dataset, _ in counted.fetchall()]
-    fit = [dataset for dataset in found if dataset != OTHER and dataset_of(folder_of(dataset)) == dataset]
-    own = [dataset for place, dataset in enumerate(fit) if place < MOST_DATASETS or dataset in apart]
+    own = [dataset for place, dataset in enumerate(found) if place < MOST_DATASETS or dataset in apart]
+    own = [dataset for dataset in own if dataset != OTHER]
     if own == found and len(own) == 1:
         return [(own[0], "true")]
     conditions = [(dataset, f"{name} = {text(dataset)}") for dataset in own]

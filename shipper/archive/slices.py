@@ -17,7 +17,9 @@ BYTES = 32 << 20
 MICROSECOND = (
     f'CASE WHEN "@timestamp" IS NOT NULL THEN epoch_us(least(greatest("@timestamp", {EARLIEST}), {LATEST})) END'
 )
-SECOND = f"{MICROSECOND} // 1000000 * 1000000"
+YEAR_1_US = -62_135_596_800_000_000
+SECOND = f"({MICROSECOND} - {YEAR_1_US}) // 1000000 * 1000000 + {YEAR_1_US}"
+"""Counted from the earliest time, because DuckDB cuts off towards zero."""
 Key = int | str | None
 
 
@@ -74,10 +76,11 @@ def packed(counted: Iterable[tuple[Key, int, int]]) -> list[tuple[Key, Key, bool
             found[-1] = (found[-1][0], found[-1][1] + rows, found[-1][2] + size)
         else:
             found.append((key, rows, size))
-    behind = [key for key, _, _ in found[1:]]
+    behind: list[Key] = [key for key, _, _ in found[1:]]
+    behind += [None] * (len(found) - len(behind))
     return [
         (first, following, rows > ROWS or size > BYTES)
-        for (first, rows, size), following in zip(found, [*behind, None], strict=True)
+        for (first, rows, size), following in zip(found, behind, strict=True)
     ]
 
 
