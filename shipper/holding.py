@@ -13,6 +13,7 @@ from hashlib import blake2b
 from shipper import log
 from shipper.alerts import NOTIFY, RECORD, load_alert
 from shipper.clock import Clock, iso
+from shipper.errors import Retry
 from shipper.model import Alert, StateChange
 from shipper.state import State, post, save_alert
 
@@ -22,6 +23,35 @@ TELL_AFTER_S = 60.0
 SETTLED_AFTER_S = 300.0
 """So long a sink has to go on before people are told that it does; till then a new hold is the old one."""
 OPEN, RESOLVED = "open", "resolved"
+SAID_AFTER_S = 5.0
+REMIND_EVERY_S = 60.0
+
+
+class Remarks:
+    """What our own log says of holds: nothing of one that is over within seconds, as a busy server's is; of a longer or
+    grave one that it holds, once a minute, and that it goes on. Used by one thread."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._since: dict[str, float] = {}
+        self._said: dict[str, float] = {}
+
+    def holds(self, name: str, failure: Retry, wait: float) -> None:
+        """It took nothing, and is asked again in so many seconds."""
+        now = self._monotonic()
+        lasts = now + wait - self._since.setdefault(name, now)
+        due = now - self._said.get(name, float("-inf")) > REMIND_EVERY_S
+        if due and (failure.grave or lasts > SAID_AFTER_S):
+            self._said[name] = now
+            log.say("error", "holding, nothing is lost, reading waits", sink=name, reason=str(failure))
+        else:
+            log.say("debug", "not taken, tried again", sink=name, reason=str(failure), seconds=wait)
+
+    def goes_on(self, name: str) -> None:
+        """It took something."""
+        self._since.pop(name, None)
+        if self._said.pop(name, None) is not None:
+            log.say("info", "goes on", sink=name)
 
 
 class Holding:

@@ -15,7 +15,7 @@ from shipper import log
 from shipper.alerts import alert_batch, pending_records
 from shipper.context import Context
 from shipper.errors import Retry
-from shipper.holding import Holding
+from shipper.holding import Holding, Remarks
 from shipper.join import join, joinable, limits_of, weight
 from shipper.metrics import Rate
 from shipper.model import Batch, Refused, Sink
@@ -27,7 +27,6 @@ from shipper.tier.audit import act_batch, pending_acts
 QUEUED_BATCHES = 2
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 30.0
-REMIND_EVERY_S = 60.0
 STATUS_EVERY_S = 1.0
 ALERTS_AT_ONCE = 500
 ALERTS_EVERY_S = 1.0
@@ -83,6 +82,7 @@ class Writer(threading.Thread):
         self._state = State(context.state.path)
         self._told = told
         self._holding = Holding(self._state, context.clock, context.scrub, self._has_posted)
+        self._remarks = Remarks(time.monotonic)
 
     def put(self, batch: Batch) -> None:
         """Hands a batch over; waits while the sinks are behind. Raises `Abandoned` when it is not to wait any more:
@@ -264,7 +264,7 @@ class Writer(threading.Thread):
     def _insist(self, name: str, act: Callable[[], Any], away: Callable[[], Retry | None] = lambda: None) -> Any:
         """Does it until it works: hold and say so, never drop. `away` tells whether a sink whose rows were taken takes
         nothing all the same."""
-        wait, said_at = 0.0, float("-inf")
+        wait = 0.0
         while True:
             try:
                 result = act()
@@ -279,9 +279,8 @@ class Writer(threading.Thread):
             self._holding.holds(name, str(failure), grave=failure.grave, tell=failure.after > 0)
             self._save_status(self._state)
             self._context.metrics.sink_retries += 1
-            if failure.after and time.monotonic() - said_at > REMIND_EVERY_S:
-                said_at = time.monotonic()
-                log.say("error", "holding, nothing is lost, reading waits", sink=name, reason=str(failure))
+            if failure.after:
+                self._remarks.holds(name, failure, wait)
             if self._stopping.wait(wait):
                 raise Abandoned(self._holding.text)
 
@@ -289,8 +288,7 @@ class Writer(threading.Thread):
         if away is not None:
             self._holding.holds(name, f"{away}; its records are spooled", grave=away.grave)
             return
-        if self._holding.is_held(name):
-            log.say("info", "goes on", sink=name)
+        self._remarks.goes_on(name)
         self._holding.goes_on(name)
 
     def _save_status(self, state: State, final: bool = False) -> None:

@@ -2,11 +2,13 @@
 
 import sqlite3
 
+import orjson
 import pytest
 
 from shipper.alerts import NOTIFY, RECORD, load_alert
 from shipper.clock import ManualClock
-from shipper.holding import RULE_ID, Holding
+from shipper.errors import Retry
+from shipper.holding import RULE_ID, Holding, Remarks
 from shipper.state import State
 
 
@@ -162,3 +164,57 @@ def test_says_who_holds_and_since_when(place):
     place.holding.goes_on("sink")
     place.holding.goes_on("other")
     assert (place.holding.text, place.holding.since) == ("", None)
+
+
+# ── what our own log says ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Log:
+    """A sink that is tried again and again, and what is said of it."""
+
+    def __init__(self, capsys):
+        self.capsys, self.clock = capsys, ManualClock()
+        self.remarks = Remarks(self.clock.monotonic)
+
+    def hold(self, seconds, wait=0.5, **how):
+        for _ in range(round(seconds / wait)):
+            self.remarks.holds("sink", Retry("busy", wait, **how), wait)
+            self.clock.advance(wait)
+        return self
+
+    def go_on(self):
+        self.remarks.goes_on("sink")
+        return self
+
+    @property
+    def said(self):
+        """Level and first word of each line since the last look."""
+        events = [orjson.loads(line) for line in self.capsys.readouterr().err.splitlines()]
+        return [(event["log.level"], event["message"].partition(",")[0]) for event in events]
+
+
+@pytest.fixture
+def own_log(capsys):
+    return Log(capsys)
+
+
+def test_a_busy_server_is_not_worth_a_line(own_log):
+    """However often it says so, as long as it takes something every few seconds."""
+    for _ in range(20):
+        own_log.hold(5).go_on()
+    assert own_log.said == []
+
+
+def test_a_hold_that_lasts_is_said_once_a_minute_and_that_it_is_over(own_log):
+    """Each hold counts from its own beginning."""
+    own_log.hold(5).go_on().hold(5.5)
+    assert own_log.said == [("error", "holding")]
+    own_log.hold(125).go_on()
+    assert own_log.said == [("error", "holding"), ("error", "holding"), ("info", "goes on")]
+
+
+@pytest.mark.parametrize(("wait", "grave"), [(0.5, True), (30.0, False)], ids=["grave", "asked to stay away"])
+def test_what_is_known_to_last_is_said_at_once(own_log, wait, grave):
+    """Somebody has to do something, or the server wants to be left alone for so long."""
+    own_log.hold(wait, wait, grave=grave)
+    assert own_log.said == [("error", "holding")]
