@@ -1,6 +1,5 @@
 """What can be wrong in the section `tiers` though each value in it is of its kind. Nothing is asked of a store."""
 
-import re
 from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
@@ -8,15 +7,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from shipper.config import Document, Loc, nearest
+from shipper.errors import UsageError
+from shipper.objects.place import bucket_of, is_bucket
 from shipper.store.layout import FOLDERS
-from shipper.tier.cost import FOLDER, HOT, is_bucket
+from shipper.tier.cost import FOLDER, HOT
 from shipper.tier.policy import DAY_S, STORAGE_CLASSES, Stage, Tier, Tiers, spoken, stages
 
 LONGEST_S = 100 * 365 * DAY_S
 OWN_FOLDERS = {folder.partition("/")[0] for folder in FOLDERS.values()} | {"cache", "demo", "tmp"}
 """Below the data folder, and not for an archive."""
 DURATIONS = (("grace",), ("hot",), ("warm",), ("warm", "until"), ("cold",), ("cold", "until"))
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", re.ASCII)
 
 Wrong = tuple[Loc, str]
 """Place below `tiers`, and what to write there."""
@@ -121,8 +121,11 @@ def _place(name: str, place: str) -> Iterator[Wrong]:
 
 def _what_is_wrong_with(place: str) -> str:
     if is_bucket(place):
-        bucket = place.split("/")[2]
-        return "" if _BUCKET.fullmatch(bucket) else f"names no bucket: `{bucket}` can't be the name of one"
+        try:
+            bucket_of(place)
+        except UsageError:
+            return "is no place in a bucket"
+        return ""
     if "://" in place or place.lower().startswith("s3:"):
         return "is neither a bucket nor a folder" + (
             " (another server's address goes into `tiers.s3.endpoint`)" if place.startswith("http") else ""

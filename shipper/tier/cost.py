@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from shipper.archive.ledger import Archived
+from shipper.objects.place import is_bucket
 from shipper.tier.hot import HotDay
 from shipper.tier.policy import DAY_S, Prices, Tiers, spoken, stages
 
-HOT, FOLDER, S3_PREFIX = "hot", "folder", "s3://"
+HOT, FOLDER = "hot", "folder"
 GIB = 1 << 30
 MINIMUM_DAYS = {"STANDARD_IA": 30, "ONEZONE_IA": 30, "GLACIER_IR": 90, "GLACIER": 90, "DEEP_ARCHIVE": 180}
 """Storage class → days that are billed of an object that is deleted before."""
@@ -38,10 +39,6 @@ class Held(NamedTuple):
     bytes: int
     cost: float | None
     """A month, in the currency of the prices; None: no price is given for some of it."""
-
-
-def is_bucket(place: str) -> bool:
-    return place.startswith(S3_PREFIX)
 
 
 def hot_lot(day: HotDay) -> Lot:
