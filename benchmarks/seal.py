@@ -100,8 +100,8 @@ def seal(data: Path, segments: list[Segment]) -> Cost:
     with closing(Sealing()) as run:
         for segment in segments:
             run(segment, data, data / "sealed")
-        assert run._child is not None
-        peak = peak_kib(run._child.pid)
+        assert run.child.process is not None
+        peak = peak_kib(run.child.process.pid)
     after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - started
     return Cost(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall, peak / 1024)
 

@@ -7,15 +7,11 @@ after another for as long as there are any due: starting it costs as much CPU as
 
 import json
 import os
-import subprocess
-import sys
-import threading
-from contextlib import suppress
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 from shipper.errors import ShipperError
+from shipper.store.child import Child, serve
 from shipper.store.columns import csv_lines, select_all, text
 from shipper.store.disk import sync_file
 from shipper.store.layout import Segment
@@ -27,8 +23,8 @@ LINE = 2 << 20
 """Bytes of a line that the first attempt makes room for, so that not every file is searched for its longest one."""
 ROW_GROUP = 8192
 """Rows of a Parquet row group: what a search reads at least, and what sealing keeps in memory."""
-ANSWER, DONE = "answer: ", "sealed"
-"""How the line begins that ends a job, and how it goes on when all went well; else comes the reason."""
+DONE = "sealed"
+"""The answer when all went well; else it is the reason."""
 
 
 class SealError(ShipperError):
@@ -39,12 +35,12 @@ class Sealing:
     """The child that seals, started when the first segment comes; call `close` when there is none left for now."""
 
     def __init__(self) -> None:
-        self._child: subprocess.Popen[str] | None = None
+        self.child = Child("shipper.store.seal")
 
     def __call__(self, segment: Segment, data: Path, target: Path) -> None:
         """Writes a segment's Parquet to `target`, durably; `SealError` says why not."""
         job = (str(segment.path(data)), segment.bytes, segment.rows, str(target), str(data / "tmp"))
-        *said, answer = self._ask(json.dumps(job))
+        *said, answer = self.child.ask(json.dumps(job))
         if answer != DONE:
             code = self.close()
             reason = answer or (said[-1] if said else f"exit code {code}")
@@ -52,39 +48,9 @@ class Sealing:
                 f"{segment.path(data)}: not sealed ({reason}); it stays as it is and is searched all the same"
             )
 
-    def _ask(self, job: str) -> list[str]:
-        """What the child printed, and last its answer: `DONE`, the reason, or nothing when it died."""
-        child = self._child = self._child or _start()
-        assert child.stdin is not None and child.stdout is not None
-        said: list[str] = []
-        with suppress(BrokenPipeError):
-            child.stdin.write(job + "\n")
-            child.stdin.flush()
-        for line in child.stdout:
-            if line.startswith(ANSWER):
-                return [*said, line.removeprefix(ANSWER).strip()]
-            said.append(line.strip())
-        return [*said, ""]
-
     def close(self) -> int:
         """Ends the child and returns its exit code; may be called again, and the next segment starts another."""
-        if self._child is None:
-            return 0
-        self._child.communicate()
-        code, self._child = self._child.returncode, None
-        return code
-
-
-def _start() -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "shipper.store.seal"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        errors="replace",
-        text=True,
-        start_new_session=True,
-    )
+        return self.child.close()
 
 
 def write_parquet(source: Path, length: int, rows: int, target: Path, spill: Path) -> None:
@@ -131,32 +97,15 @@ def longest_line(path: Path) -> int:
     return max(longest, rest)
 
 
-def _jobs() -> "SimpleQueue[str]":
-    """Jobs as they come in on stdin. The parent holds the other end: when it is gone, by whatever death, so are we."""
-    jobs: SimpleQueue[str] = SimpleQueue()
-
-    def read() -> None:
-        for line in sys.stdin:
-            jobs.put(line)
-        os._exit(0)
-
-    threading.Thread(target=read, daemon=True).start()
-    return jobs
-
-
-def main() -> None:
-    """Answers each line of stdin, `[source, length, rows, target, spill]`, until there are no more."""
-    jobs = _jobs()
-    os.nice(10)
-    while True:
-        source, length, rows, target, spill = json.loads(jobs.get())
-        try:
-            write_parquet(Path(source), length, rows, Path(target), Path(spill))
-            answer = DONE
-        except Exception as error:
-            answer = " ".join(str(error).split()) or type(error).__name__
-        print(ANSWER + answer, flush=True)
+def answer(job: str) -> str:
+    """To a job as JSON, `[source, length, rows, target, spill]`: `DONE`, or why not."""
+    source, length, rows, target, spill = json.loads(job)
+    try:
+        write_parquet(Path(source), length, rows, Path(target), Path(spill))
+    except Exception as error:
+        return " ".join(str(error).split()) or type(error).__name__
+    return DONE
 
 
 if __name__ == "__main__":
-    main()
+    serve(answer)

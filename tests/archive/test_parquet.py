@@ -114,7 +114,7 @@ def test_a_segment_of_an_older_version_lacks_columns(tmp_path):
 
     old = tmp_path / "old.parquet"
     with open_duckdb(tmp_path / "x") as connection:
-        query = f'SELECT NULL::TIMESTAMPTZ AS "@timestamp", \'i\' AS "event.id", \'info\' AS "log.level", \'{{}}\' AS doc, NULL::VARCHAR AS "event.dataset"'
+        query = 'SELECT NULL::TIMESTAMPTZ AS "@timestamp", \'i\' AS "event.id", \'info\' AS "log.level", \'{}\' AS doc, NULL::VARCHAR AS "event.dataset"'
         connection.execute(f"COPY ({query}) TO {text(old)} (FORMAT parquet)")
     path = exported(tmp_path, old).written[0].path
 

@@ -93,15 +93,15 @@ def test_one_child_seals_one_segment_after_another(tmp_path):
     segment, target = listed(store.state)[0], tmp_path / "target"
     with closing(Sealing()) as seal:
         seal(segment, tmp_path, target)
-        first = seal._child
+        first = seal.child.process
         seal(segment, tmp_path, target)
-        second = seal._child
+        second = seal.child.process
         second.kill()
         with pytest.raises(SealError, match="exit code -9"):
             seal(segment, tmp_path, target)
         seal(segment, tmp_path, target)
 
-        assert first is second is not seal._child
+        assert first is second is not seal.child.process
     assert docs(target) == [row(1)]
 
 
@@ -111,13 +111,13 @@ def test_the_child_goes_when_nothing_is_due(tmp_path):
     store.commit(row(1))
     sealer = Sealer(store.segments)
 
-    assert [sealer._look(store.state) > 0, sealer._child._child is None] == [False, False]
-    assert [sealer._look(store.state) > 0, sealer._child._child is None] == [True, True]
+    assert [sealer._look(store.state) > 0, sealer._child.child.process is None] == [False, False]
+    assert [sealer._look(store.state) > 0, sealer._child.child.process is None] == [True, True]
 
 
 def test_the_child_ends_with_its_parent(tmp_path):
     """The other end of its stdin is closed, however the parent ended, also in the middle of a seal."""
-    code = "import time; from shipper.store.seal import _jobs; _jobs(); time.sleep(60)"
+    code = "import time; from shipper.store.child import _jobs; _jobs(); time.sleep(60)"
     ended = subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, timeout=30, check=False)
 
     assert ended.returncode == 0
