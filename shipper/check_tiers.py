@@ -9,6 +9,8 @@ from pydantic import ValidationError
 from shipper.config import Document, Loc, nearest
 from shipper.errors import UsageError
 from shipper.objects.place import bucket_of, is_bucket
+from shipper.objects.s3_client import endpoint_of
+from shipper.objects.settings import S3
 from shipper.store.layout import FOLDERS
 from shipper.tier.cost import FOLDER, HOT
 from shipper.tier.policy import DAY_S, STORAGE_CLASSES, Stage, Tier, Tiers, spoken, stages
@@ -45,6 +47,7 @@ def _of(tiers: Tiers | None) -> Iterator[Wrong]:
         yield from _storage_class(name, tier)
         yield from _place(name, tier.to)
     yield from _one_place(tiers)
+    yield from _server(tiers.s3)
     yield from _prices(tiers)
 
 
@@ -146,6 +149,17 @@ def _one_place(tiers: Tiers) -> Iterator[Wrong]:
             f"{places[1].place} is another place than that of `warm`, {places[0].place}; leave it out: both are in one"
         )
         yield ("cold", "to"), what
+
+
+def _server(settings: S3) -> Iterator[Wrong]:
+    """How a bucket is reached, as far as the file says it."""
+    if settings.endpoint:
+        try:
+            endpoint_of(settings)
+        except UsageError as error:
+            yield ("s3", "endpoint"), str(error)
+    if settings.kms_key and settings.encryption != "aws:kms":
+        yield ("s3", "kms_key"), "means nothing without `encryption: aws:kms`; write that too, or leave it out"
 
 
 def _prices(tiers: Tiers) -> Iterator[Wrong]:

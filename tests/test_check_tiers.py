@@ -126,6 +126,19 @@ def test_a_time_of_day_needs_no_quotes(tiers, written, at):
             "5: unknown key `tiers.datasets.audit.locked`; did you mean `lock`?",
         ),
         (
+            BUCKET + "  s3:\n    endpoint: minio:9000\n",
+            "5: `tiers.s3.endpoint`: AWS_ENDPOINT_URL (or `endpoint` of `tiers.s3`) is no address; write for example "
+            "https://s3:9000",
+        ),
+        (
+            BUCKET + "  s3:\n    access_key: us\n",
+            "5: `tiers.s3`: `access_key` and `secret_key` go together; write both, or none of them",
+        ),
+        (
+            BUCKET + "  s3:\n    kms_key: ours\n",
+            "5: `tiers.s3.kms_key`: means nothing without `encryption: aws:kms`; write that too, or leave it out",
+        ),
+        (
             GOOD + "  prices:\n    as_of: 2026-11-01\n    storage:\n      GLACIR: 1\n",
             "7: `tiers.prices.storage.GLACIR`: there is no such class; did you mean `GLACIER`?",
         ),

@@ -119,7 +119,7 @@ def _addition(known: _Known, day: HotDay, stage: Stage, move: Move, rows: int) -
         reason="came since its day was archived: goes along before the hot copy is deleted",
         rows=rows,
         bytes=day.bytes * rows // max(1, day.rows),
-        due=max(move.changed + known.tiers.grace, known.now + 1),
+        due=max(move.detail.get("marked", move.changed) + known.tiers.grace, known.now + 1),
         blocked_by="",
     )
 
