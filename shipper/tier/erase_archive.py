@@ -75,7 +75,7 @@ class ArchivedRecords:
         A copy in grace is dropped as a whole: the one that took its place is proven.
         """
         archive = self._archives(one.place)
-        self._check_free(archive, one)
+        self.check_free(one)
         if one.grace:
             archive.retire(one, DROPPED, note)
             self._forget(part.sha256 for part in one.manifest.parts)
@@ -96,10 +96,9 @@ class ArchivedRecords:
             self._archives(place).settle()
         self._delete_old()
 
-    # ── one dataset and day ───────────────────────────────────────────────────────────────────────────────────────
-
-    def _check_free(self, archive: Archive, one: Archived) -> None:
+    def check_free(self, one: Archived) -> None:
         """Raises `Refused` when one of the parts may not be deleted, or can't be read."""
+        archive = self._archives(one.place)
         for part in one.manifest.parts:
             where = f"{archive.objects.where}/{part.key}"
             for stored in archive.objects.versions(part.key):
@@ -109,7 +108,9 @@ class ArchivedRecords:
                     raise Refused(f"{where}: locked until {iso(stored.locked_until)}; run the same erase again then")
             head = archive.head(part.key)
             if not one.grace and head is not None and not head.readable:
-                raise Refused(_frozen(where, one, part, head.restoring))
+                raise Refused(frozen(one, head.restoring))
+
+    # ── one dataset and day ───────────────────────────────────────────────────────────────────────────────────────
 
     def _without(self, archive: Archive, part: Part, query: str) -> tuple[Part | None, Erased]:
         """The part that takes a part's place (none when nothing is left of it), and what is not in it any more."""
@@ -196,13 +197,15 @@ def undo_unpublished(state: State, discard: Callable[[Move], None], clock: Clock
         state.run(ledger.save_move(move, clock.now()))
 
 
-def _frozen(where: str, one: Archived, part: Part, restoring: bool) -> str:
+def frozen(one: Archived, restoring: bool = False) -> str:
+    """What to do about a day in a class that can't be read at once."""
     day = one.day.replace(".", "-")
+    classes = ", ".join(sorted({part.storage_class for part in one.manifest.parts}))
     if restoring:
-        return f"{where}: is being restored from {part.storage_class}; run the same erase again when it can be read"
+        return f"it is being restored from {classes}; run the same erase again when it can be read"
     return (
-        f"{where}: in {part.storage_class}, which can't be read at once; first: shipper tier restore --since {day} "
-        f"--until {day}T23:59:59.999Z, then run the same erase again"
+        f"it lies in {classes}, which can't be read at once; first: shipper tier restore --since {day} "
+        f"--until {day}T23:59:59.999999Z, then run the same erase again"
     )
 
 

@@ -3,7 +3,7 @@ also those whose day belongs to the archive already and waits for its grace to e
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -55,17 +55,22 @@ class EmbeddedRecords:
                 continue
         raise ShipperError(f"{self._data}: segments vanish faster than they can be read; look with: shipper status")
 
-    def erase(self, query_of: Callable[[str], str]) -> Matches:
-        """Erases what is sealed; `query_of(day)` is the query for that day, without what has to stay (which is among
-        the matches all the same). Each segment is done or not, whenever this is cut short. Raises `ShipperError`."""
-        erased: Matches = defaultdict(list)
+    def erase(self, stays: Callable[[str, str], object], but: Callable[[Collection[str]], str]) -> Matches:
+        """Erases what is sealed. `stays(dataset, day)` is true for what is on hold, which is among the matches all the
+        same; `but(datasets)` is the query without these. Each segment is done or not, whenever this is cut short.
+
+        Raises `ShipperError`."""
+        found: Matches = defaultdict(list)
         for segment in self._segments():
-            if segment.form == "parquet" and (hits := self._in(segment)):
-                self._about(event_id for _, event_id in hits)
-                self._rewrite(segment, query_of(segment.day))
-                for dataset, event_id in hits:
-                    erased[dataset, segment.day].append(event_id)
-        return dict(erased)
+            hits = self._in(segment) if segment.form == "parquet" else []
+            kept = {dataset for dataset in {dataset for dataset, _ in hits} if stays(dataset, segment.day)}
+            going = [event_id for dataset, event_id in hits if dataset not in kept]
+            if going:
+                self._about(going)
+                self._rewrite(segment, but(kept))
+            for dataset, event_id in hits:
+                found[dataset, segment.day].append(event_id)
+        return dict(found)
 
     def _segments(self) -> list[Segment]:
         return listed(self._state, RECORDS)

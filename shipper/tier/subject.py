@@ -49,11 +49,16 @@ class Subject:
             found = None
         if not isinstance(found, dict):
             return self.mentioned(doc.decode(errors="replace"))
-        return self.matches(found) or (found.get("event.kind") == "alert" and self._in_alert_record(found))
+        return self.matches(found) or (found.get("event.kind") == "alert" and self.matches_alert(found))
 
     def is_of(self, alert: Alert) -> bool:
         """Whether an alert is about the subject: its own fields, or its group under any name of a field."""
-        return self._in_alert_record(alert_record(alert))
+        return self.matches_alert(alert_record(alert))
+
+    def matches_alert(self, record: Doc) -> bool:
+        """Of an alert as a stored record."""
+        group = record.get("alert.group")
+        return self.matches({**record, **(_all_names(group) if isinstance(group, dict) else {})})
 
     def has(self, value: str) -> bool:
         """Whether a value alone, of a field that is not known, is what the query asks for."""
@@ -66,10 +71,6 @@ class Subject:
     def struck(self, text: str) -> str:
         """A text with the values that the query asks for struck out."""
         return self._mention.sub(STRUCK, text) if self._mention is not None else text
-
-    def _in_alert_record(self, record: Doc) -> bool:
-        group = record.get("alert.group")
-        return self.matches({**record, **(_all_names(group) if isinstance(group, dict) else {})})
 
 
 def _all_names(group: dict[str, Any]) -> Doc:

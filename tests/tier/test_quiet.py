@@ -47,9 +47,12 @@ def test_a_run_rests_until_the_work_is_done(tmp_path, state):
 
 def test_a_run_that_does_not_come_to_rest_is_named(tmp_path, state):
     """And asked no longer."""
-    with closing(hold(tmp_path, "tail")), pytest.raises(ShipperError, match=r"does not come to rest within 60 s"):
-        with quiet(tmp_path, state, ManualClock()):
-            pass
+    with (
+        closing(hold(tmp_path, "tail")),
+        pytest.raises(ShipperError, match=r"does not come to rest within 60 s"),
+        quiet(tmp_path, state, ManualClock()),
+    ):
+        pass
     assert state.meta("rest_asked") == ""
 
 
