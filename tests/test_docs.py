@@ -9,7 +9,7 @@ import click.testing
 import pytest
 import yaml
 
-from shipper.build import PACKAGES, component_names, plan
+from shipper.build import PACKAGES, check, component_names, plan
 from shipper.cli.main import COMMANDS, cli
 from shipper.config import DetectConfig, Pipeline, shipped
 from shipper.decode.stage import Config as DecodeConfig
@@ -91,6 +91,14 @@ def test_the_rule_in_the_readme_is_a_rule(tmp_path):
     assert yaml.safe_load(text)["tests"].keys() == {"match", "pass"}
     result = click.testing.CliRunner().invoke(cli, ["rules", "test", str(rule)])
     assert (result.exit_code, "0 failed" in result.output) == (0, True), result.output
+
+
+def test_the_policy_in_the_readme_is_one(tmp_path):
+    """It is without mistakes."""
+    (text,) = [block for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if block.startswith("tiers:")]
+    path = tmp_path / "pipeline.yml"
+    path.write_text(f"sources: [{{type: tail, paths: [x]}}]\nsinks: [{{type: embedded}}]\n{text}")
+    assert check(path, {})[1] == []
 
 
 def test_the_readme_has_no_gaps():

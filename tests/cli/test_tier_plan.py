@@ -9,6 +9,7 @@ from shipper.archive.ledger import ARCHIVE, EXPORTED, MARKED
 from shipper.cli import tier_plan
 from shipper.cli.main import Settings
 from shipper.clock import ManualClock
+from shipper.elastic.connect import Connection, Elastic
 from shipper.errors import ShipperError, UsageError
 from shipper.model import StateChange
 from shipper.state import State
@@ -28,14 +29,16 @@ class Folder:
     """A data folder, a pipeline, and the command over both on a morning."""
 
     def __init__(self, tmp_path, monkeypatch):
-        self.data, self.pipeline = tmp_path / "data", tmp_path / "pipeline.yml"
+        self.data, self.pipeline, self.name = tmp_path / "data", tmp_path / "pipeline.yml", "app"
         self.clock = ManualClock()
         monkeypatch.setattr(tier_plan, "SystemClock", lambda: self.clock)
         monkeypatch.setenv("COLUMNS", "80")
         self.policy()
 
     def policy(self, tiers=TIERS, sink="{type: embedded}"):
-        self.pipeline.write_text(f"sources:\n  - {{type: tail, paths: [x]}}\nsinks:\n  - {sink}\n{tiers}")
+        self.pipeline.write_text(
+            f"name: {self.name}\nsources:\n  - {{type: tail, paths: [x]}}\nsinks:\n  - {sink}\n{tiers}"
+        )
 
     def state(self):
         self.data.mkdir(exist_ok=True)
@@ -223,3 +226,14 @@ def test_an_elasticsearch_that_is_away_is_one_line(folder):
         folder(0)
     assert "127.0.0.1:1" in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_days_of_elasticsearch_are_planned(folder, elasticsearch, name):
+    """Also where nothing was stored in the data folder."""
+    elastic = Elastic(Connection(url=elasticsearch.url))
+    for number in (0, 19):
+        elastic.request("PUT", f"/{name}-{day(number)}/_doc/1?refresh=true", {"message": "hello"})
+    elastic.close()
+    folder.name = name
+    folder.policy(sink=f"{{type: elasticsearch, url: '{elasticsearch.url}'}}")
+    assert folder.moves(20) == [("now", "archive", day(0), None), ("later", "archive", day(19), None)]
