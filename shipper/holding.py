@@ -5,7 +5,7 @@ with it. It takes the same way as every alert: its state in `state.db`, a record
 """
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
 from hashlib import blake2b
@@ -113,6 +113,15 @@ class Holding:
             over = f"Went on at {iso(now)}, after {_duration(now - _seconds(alert.first))}. It had said: "
             if self._change(replace(alert, state=RESOLVED, description=over + alert.description, notify=True), now):
                 self._over[sink] = now
+
+    def only(self, names: Collection[str]) -> None:
+        """Nothing else can hold from now on: what is open of a sink that left the pipeline is over, which is told."""
+        now = self._clock.now()
+        for sink, alert in list(self._alerts.items()):
+            if alert.state == OPEN and sink not in names:
+                over = f"The pipeline has no sink {sink} any more, since {iso(now)} at the latest. It had said: "
+                if self._change(replace(alert, state=RESOLVED, description=over + alert.description), now, NOTIFY):
+                    del self._alerts[sink]
 
     def tick(self, *, ending: bool = False) -> None:
         """Tells of sinks that have gone on for a while; of all that go on when the run is `ending`."""

@@ -133,6 +133,7 @@ class Writer(threading.Thread):
 
     def run(self) -> None:
         state = self._state
+        self._holding.only({*(sink.name for sink in self._sinks), "quarantine", "state"})
         try:
             # What a crash left between a commit and its alerts' way to the sinks.
             self._write_alerts(state)

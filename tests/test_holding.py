@@ -141,6 +141,28 @@ def test_an_end_that_nobody_was_told_of_before_a_kill_is_told_after_it(place):
     assert place.states == ["open", "resolved"]
 
 
+def test_a_sink_that_left_the_pipeline_holds_no_more(place):
+    """Told at the start, at once and once; what others hold stays open."""
+    place.hold(70)
+    place.start()
+    place.holding.only({"other"})
+    place.start()
+    place.holding.only({"other"})
+    (_, alert) = place.posted()
+    assert (place.states, place.alerts, len(place.posted(RECORD))) == (["open", "resolved"], [alert], 2)
+    assert alert.description.startswith("The pipeline has no sink sink any more")
+    assert alert.description.endswith("It had said: DOWN")
+
+
+def test_a_sink_that_stays_goes_on_with_its_hold(place):
+    """It is no news that it still holds."""
+    place.hold(70)
+    place.start()
+    place.holding.only({"sink"})
+    place.hold(70)
+    assert place.states == ["open"]
+
+
 def test_a_state_that_cannot_be_written_is_told_later(place, monkeypatch):
     """The disk may be what is full."""
     with monkeypatch.context() as patched:

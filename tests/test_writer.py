@@ -5,9 +5,11 @@ import threading
 
 import pytest
 
+from shipper.alerts import load_alert
 from shipper.clock import ManualClock
 from shipper.context import Context
 from shipper.errors import Retry
+from shipper.holding import Holding
 from shipper.model import Alert, Gather, Refused
 from shipper.spool import Spool
 from shipper.state import State, post
@@ -101,6 +103,16 @@ def test_a_state_that_cannot_be_written_holds_too(context, monkeypatch):
     monkeypatch.setattr(State, "commit", commit)
     write(context, [Sink()], finished(b"{}"))
     assert committed(context) == {FILE_ID: 10}
+
+
+def test_an_alert_on_a_sink_that_is_gone_is_over(context):
+    """The next run has another one. What it has itself is over when it takes something."""
+    for sink in ("gone", "fake", "state", "quarantine"):
+        Holding(context.state, context.clock, str, list).holds(sink, "down", grave=True)
+    write(context, [Sink()])
+    rows = context.state.rows("SELECT alert FROM alerts")
+    found = {alert.group["sink"]: alert.description for alert in (load_alert(row["alert"]) for row in rows)}
+    assert {sink for sink, said in found.items() if said.startswith("The pipeline has no sink")} == {"gone"}
 
 
 def test_stopping_while_a_sink_holds_commits_nothing(context):
