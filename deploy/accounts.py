@@ -1,4 +1,4 @@
-"""Gives Kibana its password, and shipper a user that may do what `run`, `search` and `tail` need, and nothing else.
+"""Gives Kibana its password, and shipper a user with the rights that `run`, its tiers, `search` and `tail` need.
 
 `accounts.py NAME`; NAME is the pipeline's. Reads ELASTICSEARCH_URL, ELASTICSEARCH_USERNAME and ELASTICSEARCH_PASSWORD
 of an administrator, KIBANA_PASSWORD and SHIPPER_PASSWORD. Run again, it changes only what changed in these.
@@ -15,7 +15,7 @@ from typing import Any
 
 from shipper.elastic.privileges import roles
 
-ROLES = ("run", "search")
+ROLES = ("run", "search", "tier")
 TIMEOUT_SECONDS = 30
 
 Request = tuple[str, str, dict[str, Any]]

@@ -1,14 +1,14 @@
 """The least that Elasticsearch has to allow, for each of those who use it, and the commands that make a role and a key.
 
 Tried on 8.19 and 9.4: with one privilege less, something of what is said here fails (in 9.4 a search does without
-`view_index_metadata`).
+`view_index_metadata`). `tier` is all that a run with tiers needs, so one key does.
 """
 
 import json
 import shlex
 from typing import Any
 
-from shipper.elastic.names import ALERTS, pattern_of
+from shipper.elastic.names import ALERTS, RESTORED, pattern_of
 
 Role = dict[str, Any]
 
@@ -19,13 +19,15 @@ KIBANA_IMPORT = "feature_savedObjectsManagement.all"
 
 
 def roles(name: str) -> dict[str, Role]:
-    """Who → role descriptor: `run` writes, `search` reads, `setup` makes templates and changes older indices."""
-    records = pattern_of(name, "records")
-    both = [records, pattern_of(name, ALERTS)]
+    """Who → role descriptor: `run` writes, `search` reads, `setup` makes templates and changes older indices, `tier`
+    writes, reads and deletes days, `erase` changes all."""
+    records, alerts, restored = (pattern_of(name, stream) for stream in ("records", ALERTS, RESTORED))
+    both = [records, alerts]
+    writing = ["create_doc", "auto_configure", "view_index_metadata"]
     return {
         "run": {
             "cluster": [LOOK_AT_TEMPLATES],
-            "indices": [{"names": both, "privileges": ["create_doc", "auto_configure", "view_index_metadata"]}],
+            "indices": [{"names": both, "privileges": writing}],
         },
         "search": {
             "cluster": [],
@@ -36,6 +38,17 @@ def roles(name: str) -> dict[str, Role]:
             "indices": [{"names": [name, *both], "privileges": ["manage"]}],
             "applications": [{"application": "kibana-.kibana", "privileges": [KIBANA_IMPORT], "resources": ["*"]}],
         },
+        "tier": {
+            "cluster": [LOOK_AT_TEMPLATES],
+            "indices": [
+                {"names": [records, restored], "privileges": ["create_doc", "read", "manage"]},
+                {"names": [alerts], "privileges": writing},
+            ],
+        },
+        "erase": {
+            "cluster": [],
+            "indices": [{"names": [records, restored, alerts], "privileges": ["read", "write", "manage"]}],
+        },
     }
 
 
@@ -43,6 +56,8 @@ WHAT_FOR = {
     "run": "shipper run: writes records and alerts, reads none of them.",
     "search": "shipper search and tail: read the records.",
     "setup": "shipper setup: templates, alias, mappings; --kibana.",
+    "tier": "shipper run with tiers, tier and hold: as run; reads, blocks, deletes days.",
+    "erase": "shipper erase: reads and changes records, alerts, restored days.",
 }
 
 
@@ -85,6 +100,6 @@ def _laid_out(role: Role) -> list[str]:
         if key == "cluster":
             parts.append(f' "{key}": {json.dumps(value)}')
         else:
-            inner = ",\n   ".join(f'"{name}": {json.dumps(values)}' for name, values in value[0].items())
-            parts.append(f' "{key}": [\n  {{{inner}}}]')
+            entries = (",\n   ".join(f'"{name}": {json.dumps(each)}' for name, each in one.items()) for one in value)
+            parts.append(f' "{key}": [\n  ' + ",\n  ".join(f"{{{entry}}}" for entry in entries) + "]")
     return ",\n".join(parts).splitlines()

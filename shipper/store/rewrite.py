@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orjson
 
-from shipper.archive.ledger import ARCHIVE, DELETED, Move, moves, save_move
+from shipper.archive.ledger import ARCHIVE, Move, moves, save_move
 from shipper.errors import ShipperError
 from shipper.model import StateChange
 from shipper.state import State
@@ -55,13 +55,19 @@ def _listing(old: Segment, new: Segment) -> list[StateChange]:
     ]
 
 
+POINTS = ("point", "next")
+"""Of a move: up to where its day is in the archive, and up to where it was read."""
+
+
 def _pointing_at(state: State, old: int, new: Segment | None) -> list[Move]:
     """Moves under way that have taken the old segment, with the new one in its place."""
     found = []
     for move in moves(state):
-        numbers = move.detail.get("point", {}).get("segments", []) if move.kind == ARCHIVE else []
-        if move.step != DELETED and old in numbers:
-            kept = {number for number in numbers if number != old} | ({new.number} if new else set())
-            move.detail["point"]["segments"] = sorted(kept)
+        points = [move.detail.get(name, {}) for name in POINTS] if move.kind == ARCHIVE else []
+        taken = [point for point in points if old in point.get("segments", ())]
+        for point in taken:
+            kept = {number for number in point["segments"] if number != old} | ({new.number} if new else set())
+            point["segments"] = sorted(kept)
+        if taken:
             found.append(move)
     return found

@@ -61,16 +61,16 @@ def accounts(server, name: str, **changed: str) -> "subprocess.CompletedProcess[
 def cleaned(secure_elasticsearch, name):
     """A server that forgets the accounts of a test: of one alone, the user has the same name for all."""
     yield secure_elasticsearch
-    for what in ("user/shipper", f"role/{name}-run", f"role/{name}-search"):
+    for what in ("user/shipper", f"role/{name}-run", f"role/{name}-search", f"role/{name}-tier"):
         secure_elasticsearch.request("DELETE", f"/_security/{what}", allow=[404])
 
 
 def test_accounts_are_made(cleaned, name):
-    """A user with the roles of a run and of a search; twice is as once."""
+    """A user with the roles of a run, of its tiers and of a search; twice is as once."""
     assert [accounts(cleaned, name).returncode for _ in range(2)] == [0, 0]
     user = cleaned.request("GET", "/_security/user/shipper")["shipper"]
-    assert sorted(user["roles"]) == [f"{name}-run", f"{name}-search"]
-    for who in ("run", "search"):
+    assert sorted(user["roles"]) == [f"{name}-run", f"{name}-search", f"{name}-tier"]
+    for who in ("run", "search", "tier"):
         made = cleaned.request("GET", f"/_security/role/{name}-{who}")[f"{name}-{who}"]
         assert made["indices"][0]["privileges"] == roles(name)[who]["indices"][0]["privileges"]
 

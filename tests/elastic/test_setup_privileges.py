@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+import tempfile
+from pathlib import Path
 
 import orjson
 import pytest
@@ -9,7 +11,8 @@ import pytest
 from shipper import log
 from shipper.context import Context
 from shipper.elastic.connect import Connection, Elastic, ElasticError
-from shipper.elastic.names import index_of, pattern_of
+from shipper.elastic.moment import Moment
+from shipper.elastic.names import RESTORED, index_of, pattern_of
 from shipper.elastic.privileges import LOOK_AT_TEMPLATES, commands, roles
 from shipper.elastic.setup import apply, ensure, missing_privilege, plan
 from shipper.elastic.template import templates
@@ -19,6 +22,8 @@ from shipper.search.elastic import ElasticStore
 from shipper.search.store import Question
 from shipper.sink import elasticsearch as sink
 from shipper.state import State
+from shipper.tier.elastic import ElasticHot
+from shipper.tier.erase_elastic import erase_alert_documents, erase_documents
 from tests.batches import finished
 from tests.e2e.shipper import Shipper, failed_login, line
 
@@ -28,17 +33,21 @@ LINES = ["8", "9"] if os.environ.get("SHIPPER_CAMPAIGN") == "full" else ["8"]
 
 pytestmark = pytest.mark.parametrize("secure_elasticsearch", LINES, indirect=True)
 
-WHO = ("run", "search", "setup")
+WHO = ("run", "search", "setup", "tier", "erase")
 LESS = [
     (who, section, privilege)
     for who in WHO
     for section, privilege in [
         *(("cluster", privilege) for privilege in roles("any")[who]["cluster"] if privilege != LOOK_AT_TEMPLATES),
-        *(("indices", privilege) for privilege in roles("any")[who]["indices"][0]["privileges"]),
+        *(
+            (f"indices{place}", privilege)
+            for place, entry in enumerate(roles("any")[who]["indices"])
+            for privilege in entry["privileges"]
+        ),
     ]
 ]
 
-ONLY_ON_8 = ("search", "indices", "view_index_metadata")
+ONLY_ON_8 = ("search", "indices0", "view_index_metadata")
 """In 9.4 `read` is enough to see which indices there are."""
 
 
@@ -66,9 +75,10 @@ def without(role, section, privilege):
     """A role with one privilege less."""
     if section == "cluster":
         return {**role, "cluster": [each for each in role["cluster"] if each != privilege]}
-    (entry,) = role["indices"]
-    left = [each for each in entry["privileges"] if each != privilege]
-    return {**role, "indices": [{**entry, "privileges": left}] if left else []}
+    place, entries = int(section.removeprefix("indices")), [*role["indices"]]
+    left = [each for each in entries[place]["privileges"] if each != privilege]
+    entries[place : place + 1] = [{**entries[place], "privileges": left}] if left else []
+    return {**role, "indices": entries}
 
 
 def install(server, name):
@@ -97,7 +107,8 @@ def do_search(server, name, elastic):
     install(server, name)
     row = {"@timestamp": TODAY, "event.id": "f-0", "message": "first"}
     server.request("PUT", f"/{index_of(name, 'records', TODAY)}/_doc/1?refresh=true", row)
-    store, question = ElasticStore(elastic, name), Question(parse("message:first AND event.id:f*"))
+    points = {"2026.11.23": {"index": "another", "seq_no": {"0": 0}}}
+    store, question = ElasticStore(elastic, name, lambda: points), Question(parse("message:first AND event.id:f*"))
     days = store.days(question)
     found = [len(list(store.docs(question, day, 10))) for day in days]
     assert (days, found, store.count(question, days[0])) == (["2026.11.23"], [1], 1)
@@ -106,7 +117,7 @@ def do_search(server, name, elastic):
 
 
 def do_setup(server, name, elastic):
-    """All changes that there are: a template, an alias, an older day, an index for alerts."""
+    """All changes that there are: templates, an alias, an older day, an index for alerts."""
     body = templates(name)[name]
     body["template"]["mappings"]["_meta"]["version"] = 0
     body["template"]["mappings"]["properties"] = {}
@@ -115,11 +126,45 @@ def do_setup(server, name, elastic):
     server.request("PUT", f"/{index}")
     server.request("DELETE", f"/{index}/_alias/{name}")
     found = plan(elastic, name, TODAY)
-    assert ([apply(elastic, change) for change in found.changes], found.warnings) == ([""] * 5, [])
+    assert ([apply(elastic, change) for change in found.changes], found.warnings) == ([""] * 6, [])
     assert plan(elastic, name, TODAY).changes == []
 
 
-DO = {"run": do_run, "search": do_search, "setup": do_setup}
+def do_tier(server, name, elastic):
+    """What a run asks, what the mover asks of a day until it is deleted, and a day that is restored and expires."""
+    do_run(server, name, elastic)
+    hot, day, folder = ElasticHot(elastic, name), "2026.11.23", Path(tempfile.mkdtemp())
+    assert [(found.day, found.bytes > 0) for found in hot.days()] == [(day, True)]
+    taken = hot.take(day, None, folder)
+    hot.block(day)
+    hot.release(day)
+    hot.block(day)
+    assert (taken.rows, hot.late(day, taken.point)) == (2, 0)
+    hot.delete(day, taken.point)
+    restored = index_of(name, RESTORED, TODAY)
+    row = b'{"create":{"_index":"%b","_id":"1"}}\n{"@timestamp":"%b"}\n' % (restored.encode(), TODAY.encode())
+    answer = elastic.request("POST", "/_bulk", row, headers={"content-type": sink.NDJSON})["items"][0]["create"]
+    if answer["status"] != 201:
+        raise ElasticError(answer["error"]["reason"], answer["status"])
+    elastic.request("GET", f"/{restored}/_mapping")
+    elastic.request("DELETE", f"/{restored}")
+
+
+def do_erase(server, name, elastic):
+    """What erasing asks of records, restored days and alerts, also of a day that is blocked."""
+    for stream in ("records", RESTORED, "alerts"):
+        index = index_of(name, stream, TODAY)
+        server.request("PUT", f"/{index}/_doc/a?refresh=true", {"@timestamp": TODAY, "event.id": "a"})
+    index = index_of(name, "records", TODAY)
+    server.request("PUT", f"/{index}/_block/write")
+    for stream in ("records", RESTORED):
+        with Moment(elastic, index_of(name, stream, TODAY)) as moment:
+            assert len(list(moment.documents({"sort": ["_shard_doc"]}))) == 1
+        erase_documents(elastic, index_of(name, stream, TODAY), ["a"])
+    assert erase_alert_documents(elastic, name, lambda doc: None) == 1
+
+
+DO = {"run": do_run, "search": do_search, "setup": do_setup, "tier": do_tier, "erase": do_erase}
 
 
 @pytest.mark.parametrize("who", WHO)
@@ -245,14 +290,20 @@ def test_the_printed_commands_make_roles_and_keys(secure_elasticsearch, name):
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     answers = [orjson.loads(line) for line in done.stdout.splitlines()]
-    assert (done.returncode, done.stderr, len(answers)) == (0, "", 6)
-    assert answers[::2] == [{"role": {"created": True}}] * 3
-    run, search, setup = (Elastic(connection(server, answer["encoded"])) for answer in answers[1::2])
+    assert (done.returncode, done.stderr, len(answers)) == (0, "", 10)
+    assert answers[::2] == [{"role": {"created": True}}] * 5
+    run, search, setup, tier, erase = clients = tuple(
+        Elastic(connection(server, answer["encoded"])) for answer in answers[1::2]
+    )
     try:
         do_setup(server, name, setup)
         do_run(server, name, run)
         search.request("POST", f"/{pattern_of(name, 'records')}/_search", {})
+        server.forget(name)
+        do_erase(server, name, erase)
+        server.forget(name)
+        do_tier(server, name, tier)
     finally:
-        for who, client in zip(WHO, (run, search, setup), strict=True):
+        for who, client in zip(WHO, clients, strict=True):
             client.close()
             server.request("DELETE", f"/_security/role/{name}-{who}")

@@ -79,13 +79,13 @@ def test_what_was_rewritten_is_no_news_to_a_follower(data, state):
 def test_marks_and_points_name_the_new_one(data, state):
     """Else its rows would be taken for late ones, and archived twice."""
     state.run(*mark_segments([1], 5.0))
-    detail = {"point": {"segments": [1, 3]}}
+    detail = {"point": {"segments": [1, 3]}, "next": {"segments": [1]}}
     begin_move(state, Move("archive", "2025.11.23", "", "hot", "warm", "old", "published", detail), 7.0)
     replace_segment(data, state, listed(state)[0], fewer(data, row(2)), 1)
 
     assert marked_segments(state) == {4}
     assert days_in_grace(state) == {"2025.11.23": {"segments": [3, 4]}}
-    assert [move.changed for move in moves(state)] == [7.0]
+    assert [(move.detail["next"], move.changed) for move in moves(state)] == [({"segments": [4]}, 7.0)]
     replace_segment(data, state, listed(state)[-1], data / "none", 0)
     assert days_in_grace(state) == {"2025.11.23": {"segments": [3]}}
 
