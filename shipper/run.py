@@ -22,6 +22,7 @@ from shipper.state import State
 from shipper.store.recover import fresh_state as begin_anew
 from shipper.store.recover import refuse_lost_state
 from shipper.tier.quiet import Rest
+from shipper.tiering import DailyMove
 from shipper.writer import Abandoned, Writer
 
 RELOAD_EVERY_S = 2.0
@@ -35,8 +36,16 @@ NOTIFY_ONCE_S = 10.0
 class Runner:
     """One run of a pipeline over one data folder."""
 
-    def __init__(self, assembly: Assembly, context: Context, committed: Callable[[Batch], None] | None = None) -> None:
+    def __init__(
+        self,
+        assembly: Assembly,
+        context: Context,
+        committed: Callable[[Batch], None] | None = None,
+        daily: DailyMove | None = None,
+    ) -> None:
+        """`daily` moves older data beside the run."""
         self._assembly = assembly
+        self._daily = daily
         self._context = context
         self._told = committed
         self._writer = Writer(
@@ -53,6 +62,8 @@ class Runner:
         """Stop reading, flush, commit. May be called from a signal handler or another thread."""
         self._stopping.set()
         self._assembly.source.stop()
+        if self._daily is not None:
+            self._daily.stop()
         timer = threading.Timer(STOP_WITHIN_S, self._writer.stop_holding)
         timer.daemon = True
         timer.start()
@@ -66,6 +77,8 @@ class Runner:
         _calm_garbage_collector()
         self._writer.start()
         self._assembly.outbox.start()
+        if self._daily is not None:
+            self._daily.start()
         try:
             for batch in self._assembly.source:
                 self._pass_on(batch)
@@ -103,6 +116,8 @@ class Runner:
             if self._context.once:
                 self._assembly.outbox.drain(NOTIFY_ONCE_S)
             self._assembly.outbox.stop(2.0)
+            if self._daily is not None:
+                self._daily.end()
 
     def _take_up_rules(self) -> None:
         now = time.monotonic()
@@ -159,7 +174,8 @@ def run_pipeline(
                 begin_anew(data)
             refuse_lost_state(data)
             context = Context(data, State(data / "state.db"), base=plan.path.parent, once=once, name=plan.pipeline.name)
-            runner = Runner(assemble(plan, loaded, context), context, committed)
+            daily = DailyMove(plan, data, context.clock) if plan.tiers is not None and not once else None
+            runner = Runner(assemble(plan, loaded, context), context, committed, daily)
             context.state.set_meta("sinks", _where_records_go(plan))
             if started is not None:
                 started(runner)

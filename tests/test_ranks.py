@@ -14,8 +14,8 @@ RANKS = {
     **dict.fromkeys(
         ["source", "decode", "enrich", "detect", "redact", "quarantine", "sink", "search", "notify", "tier"], 2
     ),
-    **dict.fromkeys(["config", "build", "rules", "offline", "spool", "holding", "kibana", "check_tiers"], 3),
-    **dict.fromkeys(["run", "writer"], 4),
+    **dict.fromkeys(["config", "build", "rules", "offline", "spool", "holding", "kibana", "check_tiers", "everywhere"], 3),
+    **dict.fromkeys(["run", "writer", "tiering"], 4),
     **dict.fromkeys(["cli", "example"], 5),
 }
 APART = 2

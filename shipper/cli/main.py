@@ -25,6 +25,7 @@ COMMANDS = {
     "scan": ("shipper.cli.scan:scan", "Findings and alerts over files or -, as JSON lines."),
     "setup": ("shipper.cli.setup:setup", "Make Elasticsearch ready, and Kibana."),
     "quarantine": ("shipper.cli.quarantine:quarantine", "Rows that a sink refused: list, show, replay."),
+    "tier": ("shipper.cli.tier:tier", "Older data: what lies where, moving it, proving it, getting it back."),
     "status": ("shipper.cli.status:status", "Lag per file, rates, sinks, windows, tiers."),
 }
 """Where each is, and its line in the help: which needs no command loaded, and so comes at once."""

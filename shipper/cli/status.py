@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from shipper.archive import ledger
 from shipper.cli.sizes import human_bytes, human_seconds
 from shipper.clock import iso
 from shipper.lock import held_by
@@ -55,6 +56,7 @@ def collect(data: Path, state: State) -> dict[str, Any]:
         "alerts": state.rows("SELECT count(*) AS n FROM alerts")[0]["n"],
         "untold": {"alerts": waiting[0]["n"], "attempts": waiting[0]["attempts"]},
         "quarantine": state.rows("SELECT count(*) AS n FROM quarantine WHERE replayed IS NULL")[0]["n"],
+        "tiers": _tiers(state),
         "rules": run.get("rules", {}),
         "metrics": run.get("metrics", {}),
     }
@@ -86,6 +88,24 @@ def _waiting(state: State, streams: dict[str, str]) -> dict[str, Any]:
         "rows": sum(segment.rows for segment in segments),
         "bytes": sum(segment.bytes for segment in segments),
         "oldest": min((segment.first for segment in segments), default=None),
+    }
+
+
+def _tiers(state: State) -> dict[str, Any]:
+    """What `state.db` knows of older data, with nothing asked of the archive."""
+    tiers: dict[str, dict[str, Any]] = {}
+    for one in ledger.archived(state, grace=True):
+        kept = tiers.setdefault(one.tier, {"days": set(), "rows": 0, "bytes": 0})
+        kept["days"].add(one.day)
+        kept["rows"] += one.manifest.rows
+        kept["bytes"] += one.manifest.bytes
+    moves = ledger.moves(state)
+    return {
+        "archived": {tier: {**kept, "days": len(kept["days"])} for tier, kept in sorted(tiers.items(), reverse=True)},
+        "under_way": len(moves),
+        "failed": [{"day": move.day, "kind": move.kind, "failure": move.failure} for move in moves if move.failure],
+        "holds": len(ledger.holds(state)),
+        "last": state.status().get("tiers"),
     }
 
 
@@ -153,9 +173,18 @@ def _show(found: dict[str, Any]) -> None:
         if kept["rows"]:
             size = human_bytes(kept["bytes"])
             console.print(f"{name}: {kept['rows']:,} wait for their sink, {size}, oldest {kept['oldest']}")
+    _show_tiers(console, found["tiers"])
     console.print(
         f"alerts: {found['alerts']}, {found['untold']['alerts']} not told yet; windows open: {found['windows']}; "
         f"quarantine: {found['quarantine']}"
     )
     if found["rules"]:
         console.print("rules: " + ", ".join(f"{count} {name}" for name, count in found["rules"].items()))
+
+
+def _show_tiers(console: Console, tiers: dict[str, Any]) -> None:
+    for tier, kept in tiers["archived"].items():
+        console.print(f"{tier}: {kept['rows']:,} of {kept['days']} days, {human_bytes(kept['bytes'])}")
+    for move in tiers["failed"]:
+        what = f"{move['kind']} {move['day']}: {move['failure']}"
+        console.print("[bold red]not moved[/bold red] " + escape(what))

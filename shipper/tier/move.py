@@ -110,11 +110,14 @@ class Mover:
     def prepare(self) -> int:
         """Brings `state.db` and the archive together: takes an archive over that it knows nothing of (returns how many
         receipts that has), and ends acts that were cut short."""
-        adopted = 0
         for place in self._places():
-            archive = self._moving.archives(place)
-            archive.settle()
-            adopted += adopt(archive.objects, place, self._moving.state)
+            self._moving.archives(place).settle()
+        return self.adopt()
+
+    def adopt(self) -> int:
+        """Takes over archives that `state.db` knows nothing of; returns how many receipts they have."""
+        places = [(place, self._moving.archives(place).objects) for place in self._places()]
+        adopted = sum(adopt(objects, place, self._moving.state) for place, objects in places)
         if adopted:
             self._mend()
         return adopted
