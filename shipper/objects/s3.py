@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
 
 from shipper.clock import Clock, SystemClock, iso
 from shipper.objects.arrive import arriving, chunks_of, local, pour, sha256_of
@@ -20,6 +19,7 @@ from shipper.objects.s3_answers import (
     moment,
     newest_first,
     stored,
+    tagging,
     told_sha256,
     version_of,
 )
@@ -65,7 +65,7 @@ class S3Store:
                 raise
             # It knows no conditions; that nothing was there was seen just now.
             answer = self._send(going, {})
-        return _made(Stored(key, size, sha256, version_of(answer), storage_class), lock_until)
+        return self._made(Stored(key, size, sha256, version_of(answer), storage_class), lock_until)
 
     def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes:
         if stop is not None and stop <= start:
@@ -131,7 +131,7 @@ class S3Store:
         copied = computed_sha256(answer.get("CopyObjectResult", {}))
         if copied and origin.sha256 not in ("", copied):
             raise Damaged(f"{self.where}/{source}: what was copied of it has another SHA-256 than was stored")
-        return _made(Stored(target, origin.bytes, origin.sha256, version_of(answer), storage_class), lock_until)
+        return self._made(Stored(target, origin.bytes, origin.sha256, version_of(answer), storage_class), lock_until)
 
     def delete(self, key: str) -> None:
         rows = self._rows(self._full(key))
@@ -183,7 +183,7 @@ class S3Store:
             "StorageClass": storage_class,
             "ServerSideEncryption": own.encryption,
             "SSEKMSKeyId": own.kms_key,
-            "Tagging": "" if self._bucket.google else urlencode(tags or {}),
+            "Tagging": "" if self._bucket.google else tagging(tags or {}),
         }
         if lock_until is not None:
             if self._bucket.google:
@@ -226,6 +226,20 @@ class S3Store:
     def _multipart(self, full: str) -> Multipart:
         return Multipart(self._bucket.call, full, self._bucket.settings.parallel, not self._bucket.google)
 
+    def _made(self, one: Stored, lock_until: float | None) -> Stored:
+        """As `head` will describe it. That it is locked is seen, and not believed."""
+        storage_class = one.storage_class or "STANDARD"
+        made = one._replace(storage_class=storage_class, readable=storage_class not in SLOW)
+        if lock_until is None:
+            return made
+        locked = stored(one.key, self._headed(self._full(one.key))).locked_until
+        if locked is None or locked < lock_until:
+            raise NoLocks(
+                f"{self.where}/{one.key}: is stored, but the server does not say that it is locked; allow "
+                "s3:GetObjectRetention, or take a server that knows Object Lock"
+            )
+        return made._replace(locked_until=locked)
+
     def _headed(self, full: str, **version: str) -> dict[str, Any]:
         mode = {} if self._bucket.google else {"ChecksumMode": "ENABLED"}
         try:
@@ -249,11 +263,11 @@ class S3Store:
         try:
             self._bucket.call("delete_object", Key=self._full(key), **version)
         except (NotAllowed, Locked) as error:
-            raise self._lock_of(key, version) or error from error
+            raise self._lock_of(key, version, str(error)) or error from error
         except Missing:
             return
 
-    def _lock_of(self, key: str, version: dict[str, str]) -> Locked | None:
+    def _lock_of(self, key: str, version: dict[str, str], words: str) -> Locked | None:
         """What keeps an object, if it is that."""
         try:
             found = stored(key, self._headed(self._full(key), **version))
@@ -263,6 +277,8 @@ class S3Store:
             return Locked(f"{self.where}/{key}: is under a legal hold; nobody can delete it")
         if found.locked_until is not None:
             return Locked(f"{self.where}/{key}: is locked until {iso(found.locked_until)}; nobody can delete it before")
+        if "object lock" in words.lower():
+            return Locked(f"{self.where}/{key}: is protected by Object Lock; nobody can delete it now")
         return None
 
 
@@ -274,13 +290,6 @@ class _Going(NamedTuple):
     size: int
     settings: dict[str, Any]
     told: Told | None
-
-
-def _made(one: Stored, lock_until: float | None) -> Stored:
-    """As `head` will describe it."""
-    storage_class = one.storage_class or "STANDARD"
-    locked = None if lock_until is None else moment(lock_until).timestamp()
-    return one._replace(storage_class=storage_class, readable=storage_class not in SLOW, locked_until=locked)
 
 
 def _measured(source: bytes | Path) -> tuple[int, str]:

@@ -2,11 +2,12 @@
 
 import re
 from base64 import b64decode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import ceil
 from typing import Any
+from urllib.parse import urlencode
 
 from shipper.objects.store import Stored
 
@@ -15,6 +16,7 @@ SLOW = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 SHA256 = "sha256"
 """The key of our metadata that holds it: what S3 keeps of a multipart upload is a checksum of checksums."""
 _ONGOING = re.compile(r'ongoing-request="(true|false)"')
+_NO_TAG = re.compile(r"[^A-Za-z0-9 _.:/=+@-]")
 _EXPIRES = re.compile(r'expiry-date="([^"]+)"')
 
 
@@ -80,6 +82,11 @@ def listed(key: str, row: dict[str, Any]) -> Stored:
     return Stored(
         key, row["Size"], version=version_of(row), storage_class=storage_class, readable=storage_class not in SLOW
     )
+
+
+def tagging(tags: Mapping[str, str]) -> str:
+    """As a header. What S3 takes in no tag becomes `_`."""
+    return urlencode({_NO_TAG.sub("_", name)[:128]: _NO_TAG.sub("_", value)[:256] for name, value in tags.items()})
 
 
 def moment(seconds: float) -> datetime:

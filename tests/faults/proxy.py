@@ -293,7 +293,8 @@ class _Handler(BaseHTTPRequestHandler):
         for key, value in answer.headers.items():
             if key not in HOP_BY_HOP:
                 self.send_header(key, value)
-        self.send_header("content-length", str(len(answer.body)))
+        described = answer.headers.get("content-length") if self.command == "HEAD" else None
+        self.send_header("content-length", described or str(len(answer.body)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(answer.body[:length])
