@@ -155,11 +155,6 @@ def seconds(when: str) -> float | None:
     return datetime.fromisoformat(when).timestamp() if when else None
 
 
-def listed_object(hold: Hold) -> dict[str, object]:
-    """A hold as `shipper hold list --format json` prints it."""
-    return hold._asdict()
-
-
 def _remember(ours: Sequence[Sequence[str]]) -> StateChange:
     return StateChange("INSERT OR REPLACE INTO meta VALUES (?, ?)", (OURS, orjson.dumps(ours).decode()))
 

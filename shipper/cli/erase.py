@@ -1,0 +1,134 @@
+"""`shipper erase`: all records that a query finds, and what was derived from them, with a certificate at the end."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from shipper.cli.hold import checked
+from shipper.cli.tier_common import FORMAT, PIPELINE
+from shipper.cli.tier_plan import chosen
+from shipper.clock import SystemClock
+from shipper.erasing import adopt_all, reach, subject_key
+from shipper.errors import UsageError
+from shipper.lock import hold
+from shipper.query.parse import parse
+from shipper.query.tree import Everything
+from shipper.state import State
+from shipper.tier.certificate import Line
+from shipper.tier.erase import Erasure, Report
+from shipper.tier.subject import Subject
+
+SHOWN = 40
+
+
+@click.command()
+@click.option("--where", "query", required=True, metavar="QUERY", help="Records, as shipper search finds them.")
+@click.option("--yes", is_flag=True, help="Erase. Without it nothing is changed.")
+@click.option("--reason", default="", help="For the certificate and the audit record.")
+@FORMAT
+@PIPELINE
+@click.pass_context
+def erase(ctx: click.Context, pipeline: Path | None, *, query: str, yes: bool, reason: str, form: str) -> int:
+    """Erase records in all tiers, their alerts and whatever else holds them; say first what would go.
+
+    What is on hold or locked stays and is named; then the exit code is 1. The log files themselves, backups, and
+    records that arrive later are out of its reach. The certificate names the query by a keyed hash alone. Cut short, it
+    goes on where it was when the same command is run again.
+    """
+    checked(query, "where")
+    tree = parse(query)
+    if isinstance(tree, Everything):
+        raise UsageError("--where: this is every record; write a query, for example user_id:alice")
+    data: Path = ctx.obj.data
+    selected, clock, subject = chosen(data, pipeline), SystemClock(), Subject(query, tree)
+    State(data / "state.db", readonly=True).close()
+    with ExitStack() as stack:
+        if not yes:
+            state = stack.enter_context(closing(State(data / "state.db", readonly=True)))
+            lines = Erasure(stack.enter_context(reach(selected, data, state, clock)), subject).look()
+            _show_look(lines, form)
+            return 0
+        stack.enter_context(closing(hold(data, "move")))
+        state = stack.enter_context(closing(State(data / "state.db")))
+        key = subject_key(data)
+        reached = stack.enter_context(reach(selected, data, state, clock, key=key))
+        adopt_all(selected, reached)
+        report = Erasure(reached, subject).carry_out(reason.strip())
+    _show_report(report, form)
+    return 0 if report.is_whole else 1
+
+
+def line_object(kind: str, line: Line) -> dict[str, Any]:
+    """A line as `--format json` prints it. `kind`: `would_go`, `erased`, `stays`."""
+    shown: dict[str, Any] = {
+        "kind": kind,
+        "where": line.where,
+        "dataset": line.dataset or None,
+        "day": line.day or None,
+    }
+    return {**shown, "records": line.rows, **({"why": line.refused} if line.refused else {})}
+
+
+def _show_look(lines: Sequence[Line], form: str) -> None:
+    if form == "json":
+        for line in lines:
+            click.echo(orjson.dumps(line_object("stays" if line.refused else "would_go", line)))
+        return
+    console = Console(highlight=False)
+    going, staying = ([line for line in lines if bool(line.refused) is stays] for stays in (False, True))
+    if not lines:
+        console.print("Nothing is found: there is nothing to erase.")
+        return
+    _print_lines(console, "This would be erased:", going)
+    _print_lines(console, "This would stay:", staying)
+    console.print("Nothing was changed. To erase it, say the same with --yes.")
+
+
+def _show_report(report: Report, form: str) -> None:
+    if form == "json":
+        for kind, lines in (("erased", report.erased), ("stays", report.refused)):
+            for line in lines:
+                click.echo(orjson.dumps(line_object(kind, line)))
+        proof = {"absent": report.proof.is_absent, "found": report.proof.found, "not_searched": report.proof.problems}
+        told = {"kind": "certificate", "certificate": report.number, "path": str(report.path), **proof}
+        click.echo(orjson.dumps(told))
+    else:
+        console = Console(highlight=False)
+        _print_lines(console, "Erased:", report.erased)
+        _print_lines(console, "[bold red]Stays:[/bold red]", report.refused)
+        console.print(_proven(report))
+        console.print(f"certificate {report.number}: {escape(str(report.path))}", soft_wrap=True)
+    for problem in (*report.proof.problems, *report.problems):
+        click.echo(f"shipper erase: {problem}", err=True)
+
+
+def _proven(report: Report) -> str:
+    proof = report.proof
+    if proof.problems:
+        return "Searched again, but not everywhere: run the same command again when all can be read."
+    if proof.is_absent:
+        stays = f", all of them among what stays: {proof.found}" if proof.found else ": none"
+        return f"Searched again in all tiers{stays}."
+    return f"Searched again: {proof.found} records are found, maybe new ones. Run the same command again."
+
+
+def _print_lines(console: Console, heading: str, lines: Sequence[Line]) -> None:
+    if not lines:
+        return
+    console.print(heading)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("where", "dataset", "day", "records", "why"):
+        table.add_column(name, justify="right" if name == "records" else "left", overflow="fold")
+    for line in lines[:SHOWN]:
+        rows = "?" if line.rows is None else f"{line.rows:,}"
+        table.add_row(line.where, escape(line.dataset), line.day, rows, escape(line.refused))
+    console.print(table)
+    if len(lines) > SHOWN:
+        console.print(f"… and {len(lines) - SHOWN} more: --format json")
