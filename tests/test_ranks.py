@@ -15,7 +15,7 @@ RANKS = {
         ["source", "decode", "enrich", "detect", "redact", "quarantine", "sink", "search", "notify", "tier"], 2
     ),
     **dict.fromkeys(["config", "build", "rules", "offline", "spool", "holding", "kibana", "check_tiers", "everywhere"], 3),
-    **dict.fromkeys(["run", "writer", "tiering", "everywhere", "erasing"], 4),
+    **dict.fromkeys(["run", "writer", "tiering", "erasing"], 4),
     **dict.fromkeys(["cli", "example"], 5),
 }
 APART = 2
