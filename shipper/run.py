@@ -31,6 +31,8 @@ STOP_WITHIN_S = 8.0
 END_WITHIN_S = 9.0
 """Seconds from a signal until the process ends, also with a request under way to a server that does not answer."""
 NOTIFY_ONCE_S = 10.0
+ELASTICSEARCH = "elasticsearch"
+"""The type of a sink whose records are not in the data folder."""
 
 
 class Runner:
@@ -176,7 +178,8 @@ def run_pipeline(
             context = Context(data, State(data / "state.db"), base=plan.path.parent, once=once, name=plan.pipeline.name)
             daily = DailyMove(plan, data, context.clock) if plan.tiers is not None and not once else None
             runner = Runner(assemble(plan, loaded, context), context, committed, daily)
-            context.state.set_meta("sinks", _where_records_go(plan))
+            noted = where_records_go(plan, context.state.meta("sinks", "{}"), context.clock.now())
+            context.state.set_meta("sinks", noted)
             if started is not None:
                 started(runner)
             signals.govern(runner)
@@ -184,10 +187,22 @@ def run_pipeline(
             context.state.close()
 
 
-def _where_records_go(plan: Plan) -> str:
-    """A note for `shipper search`, which may be called with another environment."""
+def where_records_go(plan: Plan, before: str, now: float) -> str:
+    """A note for `shipper search`, which may be called with another environment. `before`: that of the last run.
+
+    When the records went to Elasticsearch then and do no more, it says so: `left`, in seconds since the epoch, and
+    after how long (`hot_s`) no hot store would have them, if there is such a time.
+    """
     sinks = [part.module.__name__.rpartition(".")[2] for part in plan.parts["sinks"]]
-    return orjson.dumps({"pipeline": str(plan.path.absolute()), "sinks": sinks}).decode()
+    note: dict[str, Any] = {"pipeline": str(plan.path.absolute()), "sinks": sinks}
+    last = orjson.loads(before)
+    if ELASTICSEARCH not in sinks:
+        left = now if ELASTICSEARCH in last.get("sinks", ()) else last.get("left")
+        if left is not None:
+            note |= {"left": left, "hot_s": plan.tiers.hot if plan.tiers is not None else last.get("hot_s")}
+    elif plan.tiers is not None:
+        note["hot_s"] = plan.tiers.hot
+    return orjson.dumps(note).decode()
 
 
 class Signals:

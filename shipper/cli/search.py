@@ -10,7 +10,7 @@ import click
 
 from shipper.cli import frozen
 from shipper.cli.fetching import Fetching
-from shipper.cli.stores import HOT, TIERS, Stores, stores
+from shipper.cli.stores import HOT, TIERS, Stores, elsewhere, stores
 from shipper.clock import Clock, SystemClock, parse_when
 from shipper.errors import ShipperError, UsageError
 from shipper.query.error import QueryError
@@ -116,8 +116,8 @@ def search(
     fetching = Fetching()
     chosen = stores(data, tiers, fetching.reading)
     left_out = LeftOut(fetching)
-    if chosen.missing:
-        left_out(chosen.missing)
+    for text in filter(None, (chosen.missing, elsewhere(chosen, question.since, clock.now()))):
+        left_out(text)
     with _closing(chosen):
         if not chosen.stores and not chosen.missing:
             _say(f"no day is archived yet ({', '.join(tiers)}); what is stored is found with --tier {HOT}")

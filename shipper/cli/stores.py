@@ -13,6 +13,7 @@ import orjson
 from shipper.archive import names
 from shipper.archive.ledger import Archived, archived, days_in_grace
 from shipper.archive.reading import Reading
+from shipper.clock import iso
 from shipper.errors import UsageError
 from shipper.search.embedded import EmbeddedStore
 from shipper.search.store import Store
@@ -20,6 +21,7 @@ from shipper.state import State
 from shipper.store.read import Reader
 
 HOT = "hot"
+DAY_S = 86_400.0
 TIERS = (HOT, *names.TIERS)
 ELASTICSEARCH = "elasticsearch"
 ADDRESSES = ("ELASTICSEARCH_URL", "ELASTICSEARCH_CLOUD_ID")
@@ -31,6 +33,10 @@ class Noted(NamedTuple):
 
     pipeline: Path | None
     sinks: tuple[str, ...]
+    left: float | None = None
+    """Since when records no longer go to Elasticsearch, as they did before, in seconds since the epoch."""
+    hot_s: float | None = None
+    """The age at which they would have left it for the archive."""
 
 
 class Stores(NamedTuple):
@@ -40,6 +46,8 @@ class Stores(NamedTuple):
     missing: str
     place: Callable[[str], Any] | None = None
     """Opens a place of the archive as an `ObjectStore`; None: there is no archive."""
+    left: Noted | None = None
+    """There: an earlier run wrote to an Elasticsearch that is not asked."""
 
 
 def stores(data: Path, tiers: Sequence[str] = TIERS, reading: Reading | None = None) -> Stores:
@@ -57,10 +65,26 @@ def stores(data: Path, tiers: Sequence[str] = TIERS, reading: Reading | None = N
     elif noted is None:
         State(data / "state.db", readonly=True).close()
     cooler = [tier for tier in tiers if tier != HOT]
-    if noted is None or not cooler:
+    if noted is None:
         return Stores(found, missing)
+    left = noted if noted.left is not None and len(found) == 1 else None
+    if not cooler:
+        return Stores(found, missing, left=left)
     place = _places(data, noted)
-    return Stores([*found, *_in_archive(data, place, cooler, reading or Reading())], missing, place)
+    return Stores([*found, *_in_archive(data, place, cooler, reading or Reading())], missing, place, left)
+
+
+def elsewhere(chosen: Stores, since: float | None, now: float) -> str:
+    """A line on records of an earlier run in an Elasticsearch that is not asked; empty where none can be wanted: all
+    are older than what a hot store keeps, or than `since`. Times are seconds since the epoch."""
+    if chosen.left is None or chosen.left.left is None:
+        return ""
+    left, hot_s = chosen.left.left, chosen.left.hot_s
+    end_of_day = (left // DAY_S + 1) * DAY_S
+    if (since is not None and since >= left) or (hot_s is not None and now >= end_of_day + hot_s):
+        return ""
+    until = f"{iso(left)[:19]}Z"
+    return f"records up to {until} went to Elasticsearch, which is not asked; set {' or '.join(ADDRESSES)} as then"
 
 
 def _in_archive(data: Path, place: Callable[[str], Any], tiers: Sequence[str], reading: Reading) -> list[Store]:
@@ -112,7 +136,7 @@ def noted_by_run(data: Path) -> Noted | None:
     finally:
         state.close()
     pipeline = Path(note["pipeline"]) if note.get("pipeline") else None
-    return Noted(pipeline, tuple(note.get("sinks", ())))
+    return Noted(pipeline, tuple(note.get("sinks", ())), note.get("left"), note.get("hot_s"))
 
 
 def _in_elasticsearch(data: Path, noted: Noted | None) -> tuple[list[Store], str]:

@@ -10,13 +10,18 @@ import orjson
 import pytest
 import yaml
 
-from shipper.cli.stores import ADDRESSES, noted_by_run, stores
+from shipper import build
+from shipper.cli.stores import ADDRESSES, DAY_S, elsewhere, noted_by_run, stores
 from shipper.errors import UsageError
+from shipper.run import where_records_go
 from shipper.state import State
 from tests.search.both import COMMAND, both
 from tests.search.stored import record, store
 
 AWAY = "http://127.0.0.1:1"
+LEFT = 1_795_168_800.0
+"""2026-11-20T10:00:00Z."""
+LEFT_DAY_ENDS = LEFT + 14 * 3600
 LOG = b"".join(
     b'{"timestamp":"2025-11-20T10:00:%02dZ","level":"WARNING","logger":"auth","message":"Login failed for bob",'
     b'"client_ip":"10.1.2.3","function":"login","user_id":"bob"}\n' % second
@@ -44,10 +49,10 @@ def env(monkeypatch):
     return dict(os.environ)
 
 
-def note(data, pipeline, *sinks):
+def note(data, pipeline, *sinks, **more):
     """What a run writes down."""
     state = State(data / "state.db")
-    state.set_meta("sinks", orjson.dumps({"pipeline": str(pipeline), "sinks": sinks}).decode())
+    state.set_meta("sinks", orjson.dumps({"pipeline": str(pipeline), "sinks": sinks, **more}).decode())
     state.close()
 
 
@@ -107,6 +112,67 @@ def test_an_address_that_this_shell_lacks_is_said(tmp_path, env):
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("since", "now", "told"),
+    [
+        (None, LEFT, True),
+        (LEFT - 1, LEFT + 60, True),
+        (LEFT, LEFT + 60, False),
+        (None, LEFT_DAY_ENDS + 7 * DAY_S - 1, True),
+        (None, LEFT_DAY_ENDS + 7 * DAY_S, False),
+    ],
+)
+def test_what_an_earlier_run_wrote_to_elasticsearch_is_told_while_it_may_be_there(tmp_path, since, now, told):
+    """Not when it is older than what is asked for, or than what a hot store keeps."""
+    store(tmp_path, record(1))
+    note(tmp_path, "any.yml", "embedded", left=LEFT, hot_s=7 * DAY_S)
+    chosen = stores(tmp_path)
+    line = (
+        "records up to 2026-11-20T10:00:00Z went to Elasticsearch, which is not asked; "
+        "set ELASTICSEARCH_URL or ELASTICSEARCH_CLOUD_ID as then"
+    )
+    assert elsewhere(chosen, since, now) == (line if told else "")
+    for each in chosen.stores:
+        each.close()
+
+
+def test_nothing_is_told_of_an_elasticsearch_that_is_asked(tmp_path, monkeypatch):
+    """It has them."""
+    store(tmp_path, record(1))
+    note(tmp_path, "any.yml", "embedded", left=LEFT, hot_s=None)
+    monkeypatch.setenv("ELASTICSEARCH_URL", AWAY)
+    chosen = stores(tmp_path)
+    assert elsewhere(chosen, None, LEFT) == ""
+    for each in chosen.stores:
+        each.close()
+
+
+def test_an_answer_without_elasticsearch_says_so(tmp_path, env):
+    """One line, exit 1, and what the folder holds."""
+    store(tmp_path, record(1))
+    note(tmp_path, "any.yml", "embedded", left=LEFT)
+    code, out, err = shipper("search", "--count", "--data", str(tmp_path), env=env)
+    assert (code, out, err.count("\n")) == (1, b"1\n", 1)
+    assert err.startswith("shipper search: records up to 2026-11-20T10:00:00Z went to Elasticsearch")
+
+
+def test_a_run_remembers_since_when_it_writes_elsewhere(tmp_path):
+    """Through further runs, until Elasticsearch is back."""
+    sinks = {"there": [{"type": "elasticsearch", "url": AWAY}], "here": [{"type": "embedded"}]}
+    tiers = {"hot": "2d", "warm": {"until": "30d"}}
+    plans = {}
+    for name, each in sinks.items():
+        path = tmp_path / f"{name}.yml"
+        source = {"type": "tail", "paths": ["/nowhere"]}
+        path.write_text(yaml.safe_dump({"sources": [source], "sinks": each, "tiers": tiers}))
+        plans[name] = build.plan(path, {})
+    noted, left = "{}", []
+    for number, name in enumerate(("here", "there", "there", "here", "here", "there", "here")):
+        noted = where_records_go(plans[name], noted, float(number))
+        left.append(orjson.loads(noted).get("left"))
+    assert (left, orjson.loads(noted)["hot_s"]) == ([None, None, None, 3.0, 3.0, None, 6.0], 2 * DAY_S)
+
+
 def test_a_server_that_is_away_is_one_line(tmp_path, env):
     """What the folder holds is answered; exit 1."""
     store(tmp_path, record(1))
@@ -132,7 +198,7 @@ def test_a_connection_that_cannot_be_right_is_told(tmp_path, monkeypatch):
 def test_a_run_is_found_and_alerts_are_the_same(elasticsearch, name, tmp_path, env):
     """A run with a pipeline file of its own; its alerts are in `state.db`, wherever its records are."""
     with both(tmp_path, elasticsearch, name, LOG, rules=True) as stored:
-        assert noted_by_run(stored.data) == (stored.pipeline, ("embedded", "elasticsearch"))
+        assert noted_by_run(stored.data)[:2] == (stored.pipeline, ("embedded", "elasticsearch"))
         counted = shipper("search", "level:WARNING", "--count", "--data", str(stored.data), env=env)
         alerts = shipper("alerts", "--since", "3000d", "--format", "json", "--data", str(stored.data), env=env)
         assert counted == (0, b"8\n", "")
@@ -192,7 +258,7 @@ def test_a_search_in_the_folder_loads_no_client(tmp_path):
 def test_a_folder_without_a_note_is_from_an_older_run(tmp_path):
     """Nothing is known of its sinks."""
     store(tmp_path, record(1))
-    assert noted_by_run(tmp_path) == (None, ())
+    assert noted_by_run(tmp_path)[:2] == (None, ())
     assert noted_by_run(tmp_path / "none") is None
     with closing(State(tmp_path / "state.db", readonly=True)) as state:
         assert state.meta("sinks") == ""
