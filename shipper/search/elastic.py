@@ -103,9 +103,12 @@ class ElasticStore:
             return NONE
         if settings[self._index(day)]["settings"]["index.uuid"] != point["index"]:
             return ALL
-        if not any(self._came(day, shard, number) for shard, number in point["seq_no"].items()):
-            return NONE
-        return _above(min(point["seq_no"].values()))
+        try:
+            came = any(self._came(day, shard, number) for shard, number in point["seq_no"].items())
+        except ShipperError:
+            # It can't be read: whoever reads it is told why, and of this day alone.
+            came = True
+        return _above(min(point["seq_no"].values(), default=-1)) if came else NONE
 
     def _came(self, day: str, shard: str, number: int) -> int:
         path = f"/{self._index(day)}/_count?preference=_shards:{shard}"
