@@ -48,6 +48,7 @@ def collect(data: Path, state: State) -> dict[str, Any]:
         "records_per_second": run.get("records_per_second", 0.0) if holder else 0.0,
         "holding": run.get("holding", "") if holder else "",
         "holding_since": iso(run["holding_since"]) if holder and run.get("holding_since") else None,
+        **_sinks(state),
         "files": [_file(entry) for entry in _live_files(state)],
         "stored": _stored(state),
         "in_grace": _in_grace(state),
@@ -60,6 +61,12 @@ def collect(data: Path, state: State) -> dict[str, Any]:
         "rules": run.get("rules", {}),
         "metrics": run.get("metrics", {}),
     }
+
+
+def _sinks(state: State) -> dict[str, Any]:
+    """Where the last run sends records, and by which pipeline file."""
+    note = orjson.loads(state.meta("sinks", "{}"))
+    return {"sinks": note.get("sinks", []), "pipeline": note.get("pipeline")}
 
 
 def _stored(state: State) -> dict[str, Any]:
@@ -143,6 +150,9 @@ def _show(found: dict[str, Any]) -> None:
     console = Console(highlight=False)
     running = f"running ({found['running']})" if found["running"] else "not running"
     console.print(f"[bold]{running}[/bold], {found['records_per_second']:g} records/s, data in {found['data']}")
+    if found["sinks"]:
+        go = "go" if found["running"] else "went"
+        console.print(f"records {go} to {', '.join(found['sinks'])}, by {escape(found['pipeline'])}")
     if found["holding"]:
         since = f"since {found['holding_since']}: " if found["holding_since"] else ""
         console.print("[bold red]holding[/bold red] " + since + escape(found["holding"]))

@@ -89,3 +89,20 @@ def test_shows_who_holds_and_since_when(tmp_path):
         shown = status(tmp_path).stdout
     assert (found["holding"], found["holding_since"]) == ("sink: [down]", "2023-11-14T22:13:20.000Z")
     assert "holding since 2023-11-14T22:13:20.000Z: sink: [down]" in " ".join(shown.split())
+
+
+def test_says_where_records_go(tmp_path):
+    """By the note of the last run; nothing of a folder from before there was one."""
+    stored(tmp_path, tmp_path / "x.log")
+    before = orjson.loads(status(tmp_path, "--format", "json").stdout)
+    state = State(tmp_path / "state.db")
+    state.set_meta("sinks", '{"pipeline": "/etc/shipper/[mine].yml", "sinks": ["embedded", "elasticsearch"]}')
+    state.close()
+    found = orjson.loads(status(tmp_path, "--format", "json").stdout)
+    assert [(each["sinks"], each["pipeline"]) for each in (before, found)] == [
+        ([], None),
+        (["embedded", "elasticsearch"], "/etc/shipper/[mine].yml"),
+    ]
+    assert "records went to embedded, elasticsearch, by /etc/shipper/[mine].yml" in status(tmp_path).stdout
+    with hold(tmp_path, "tail"):
+        assert "records go to embedded, elasticsearch" in status(tmp_path).stdout
