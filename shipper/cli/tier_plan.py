@@ -17,20 +17,21 @@ from shipper.build import Plan as Chosen
 from shipper.build import plan as plan_of
 from shipper.cli.sizes import human_bytes
 from shipper.cli.stores import noted_by_run
+from shipper.cli.tier_common import FORMAT, PIPELINE
 from shipper.clock import Clock, SystemClock, iso
 from shipper.config import default_pipeline
 from shipper.elastic.connect import Connection, Elastic
-from shipper.errors import ShipperError, UsageError
-from shipper.objects.store import ObjectStore
+from shipper.everywhere import Everywhere
 from shipper.state import State
 from shipper.tier.cost import Held
 from shipper.tier.elastic import ElasticHot
 from shipper.tier.embedded import EmbeddedHot
-from shipper.tier.hold import Holds
 from shipper.tier.hot import Hot, HotDay
+from shipper.tier.plan import IsHeld
 from shipper.tier.plan import plan as planned_by
 from shipper.tier.planned import Plan, Planned
 from shipper.tier.policy import Prices, Tiers, stages
+from shipper.tiering import tiers_of
 
 SHOWN, SHOWN_NEXT = 20, 3
 
@@ -44,8 +45,8 @@ class Found(NamedTuple):
 
 
 @click.command(name="plan")
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
-@click.argument("pipeline", required=False, type=click.Path(path_type=Path))
+@FORMAT
+@PIPELINE
 @click.pass_context
 def plan(ctx: click.Context, pipeline: Path | None, form: str) -> None:
     """Say which days would move now and why, what each tier holds and costs; moves nothing.
@@ -70,12 +71,7 @@ def chosen(data: Path, pipeline: Path | None) -> Chosen:
 
 def look(data: Path, pipeline: Chosen, clock: Clock) -> Found:
     """The plan of this moment. Raises `ShipperError` when the hot store can't be asked, `UsageError` without tiers."""
-    tiers = pipeline.tiers
-    if tiers is None:
-        raise UsageError(
-            f"{pipeline.path}: has no `tiers`, so everything stays in the hot store; write for example "
-            "`tiers: {hot: 7d, warm: {until: 30d, to: archive}}`"
-        )
+    tiers = tiers_of(pipeline)
     with ExitStack() as stack:
         state = stack.enter_context(closing(_state(data))) if (data / "state.db").exists() else None
         hot = _hot(data, pipeline, state, clock)
@@ -83,14 +79,14 @@ def look(data: Path, pipeline: Chosen, clock: Clock) -> Found:
             stack.callback(hot.close)
         days = list(hot.days()) if hot is not None else []
         under_way = ledger.moves(state) if state is not None else []
-        holds = Holds(state, _unknown, _closed) if state is not None else None
+        held = _held(stack, data, pipeline, state)
         plan = planned_by(
             tiers,
             days,
             late=_late(hot, days, under_way),
             archived=ledger.archived(state, grace=True) if state is not None else [],
             under_way=under_way,
-            held=lambda dataset, day: holds is not None and bool(holds.held(dataset, day)),
+            held=held,
             now=clock.now(),
         )
     return Found(tiers, plan, under_way)
@@ -119,13 +115,12 @@ def _late(hot: Hot | None, days: Sequence[HotDay], under_way: Sequence[Move]) ->
     return {day: hot.late(day, point) for day, point in points.items()} if hot is not None else {}
 
 
-def _unknown(*_: Any) -> int:
-    """Holds are asked of the records when something is deleted, not here: by its times a day counts as held."""
-    raise ShipperError("not asked")
-
-
-def _closed(_: str) -> ObjectStore:
-    raise ShipperError("not asked")
+def _held(stack: ExitStack, data: Path, pipeline: Chosen, state: State | None) -> IsHeld:
+    """Asked of the records themselves, wherever they are, when there is a hold at all."""
+    if state is None or not ledger.holds(state):
+        return lambda _dataset, _day: False
+    holds = stack.enter_context(closing(Everywhere(data, state, pipeline))).holds()
+    return lambda dataset, day: bool(holds.held(dataset, day))
 
 
 # ── JSON ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -203,7 +198,7 @@ def _show(found: Found) -> None:
     _show_next(console, plan)
     for note in plan.notes:
         console.print(f"[dim]note:[/dim] {escape(note)}")
-    if found.tiers.prices is not None:
+    if found.tiers.prices is not None and any(held.cost for held in (*plan.now, *plan.after)):
         as_of, currency = found.tiers.prices.as_of, found.tiers.prices.currency
         console.print(f"[dim]Cost: {escape(currency)} a month for storage alone, at prices of {as_of}.[/dim]")
 

@@ -1,18 +1,24 @@
 """`shipper tier plan`: told and not done, over either hot store, before anything was archived and after."""
 
+from contextlib import closing
+from dataclasses import replace
+
 import orjson
 import pytest
 from click.testing import CliRunner
 
 from shipper.archive import ledger
 from shipper.archive.ledger import ARCHIVE, EXPORTED, MARKED
+from shipper.archive.parquet import Exporter
 from shipper.cli import tier_plan
 from shipper.cli.main import Settings
 from shipper.clock import ManualClock
 from shipper.elastic.connect import Connection, Elastic
 from shipper.errors import ShipperError, UsageError
 from shipper.model import StateChange
+from shipper.objects.folder import FolderStore
 from shipper.state import State
+from tests.tier.archived_days import doc
 from tests.tier.days import archived, at, day, move
 
 TIERS = """
@@ -186,13 +192,24 @@ def test_what_came_since_a_day_was_archived_is_told(folder):
     assert (late["when"], late["rows"], late["due"]) == ("later", 3, "2026-01-10T03:00:00.000Z")
 
 
-def test_a_hold_is_told(folder):
-    """A day that may be on hold is not announced as gone."""
-    folder.archive(archived(0, "cold"))
-    state = folder.state()
-    sql = "INSERT INTO holds(query, since, until, reason, who, added) VALUES ('*', '', '', 'court', 'me', 0)"
-    state.run(StateChange(sql, ()))
-    state.close()
+def test_a_hold_is_told(folder, tmp_path):
+    """Of a day with a record on hold; the other one goes."""
+    objects = FolderStore(folder.data / "archive")
+    with closing(folder.state()) as state, closing(Exporter()) as exporter:
+        for number, level in enumerate(("error", "info")):
+            (tmp_path / "day.ndjson").write_bytes(doc(day(number), 1, **{"log.level": level}))
+            folder_of_day = tmp_path / level
+            folder_of_day.mkdir()
+            (written,) = exporter.export([tmp_path / "day.ndjson"], folder_of_day).written
+            one = archived(number, "cold", place="archive")
+            (part,) = one.manifest.parts
+            objects.put(part.key, written.path)
+            told = replace(part, bytes=written.path.stat().st_size, **written.facts._asdict())
+            state.run(ledger.save_archived("archive", replace(one.manifest, parts=(told,)), 0.0))
+        sql = "INSERT INTO holds(query, since, until, reason, who, added) VALUES (?, '', '', 'court', 'me', 0)"
+        state.run(StateChange(sql, ("log.level:error",)))
+    found = [(one["day"], one["when"], one["blocked_by"]) for one in folder.objects(400) if one["kind"] == "move"]
+    assert found == [(day(1), "now", None), (day(0), "blocked", "hold")]
     assert f"not now: {day(0)} backend cold → gone (hold)" in folder(400)
 
 
