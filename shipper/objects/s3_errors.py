@@ -25,10 +25,11 @@ ACTIONS = {
     "list_object_versions": ("s3:ListBucketVersions",),
     "delete_object": ("s3:DeleteObject", "s3:DeleteObjectVersion"),
     "restore_object": ("s3:RestoreObject",),
-    "put_object_legal_hold": ("s3:PutObjectLegalHold",),
+    "put_object_legal_hold": ("s3:GetObjectLegalHold", "s3:PutObjectLegalHold"),
 }
 """What each call takes, as IAM names it."""
 BESIDES = {
+    "VersionId": ("s3:GetObjectVersion",),
     "Tagging": ("s3:GetObjectTagging", "s3:PutObjectTagging"),
     "ObjectLockMode": ("s3:GetObjectRetention", "s3:PutObjectRetention"),
     "SSEKMSKeyId": ("kms:Decrypt", "kms:GenerateDataKey"),
