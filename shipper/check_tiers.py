@@ -13,7 +13,7 @@ from shipper.objects.s3_client import endpoint_of
 from shipper.objects.settings import S3
 from shipper.store.layout import FOLDERS
 from shipper.tier.cost import FOLDER, HOT
-from shipper.tier.policy import DAY_S, STORAGE_CLASSES, Stage, Tier, Tiers, spoken, stages
+from shipper.tier.policy import DAY_S, GOOGLE_CLASSES, STORAGE_CLASSES, Stage, Tier, Tiers, spoken, stages
 
 LONGEST_S = 100 * 365 * DAY_S
 OWN_FOLDERS = {folder.partition("/")[0] for folder in FOLDERS.values()} | {"cache", "demo", "tmp"}
@@ -44,7 +44,7 @@ def _of(tiers: Tiers | None) -> Iterator[Wrong]:
     yield from _order(tiers)
     yield from _overrides(tiers)
     for name, tier in _given(tiers):
-        yield from _storage_class(name, tier)
+        yield from _storage_class(name, tier, tiers.s3)
         yield from _place(name, tier.to)
     yield from _one_place(tiers)
     yield from _server(tiers.s3)
@@ -105,15 +105,25 @@ def _overrides(tiers: Tiers) -> Iterator[Wrong]:
         elif own.until > LONGEST_S:
             yield (*loc, "until"), _too_long(own.until)
         folder = next((stage.place for stage in stages(tiers, dataset) if not is_bucket(stage.place)), None)
+        if own.lock and folder is None and _is_google(tiers.s3):
+            yield (*loc, "lock"), "Google's S3 interface takes no Object Lock; write no `lock`"
         if own.lock and folder is not None:
             what = f"the folder {folder} can't lock anything"
             yield (*loc, "lock"), f"{what}; write `to: s3://…`, a bucket made with Object Lock, or no `lock`"
 
 
-def _storage_class(name: str, tier: Tier) -> Iterator[Wrong]:
-    if tier.storage_class and tier.storage_class not in STORAGE_CLASSES:
-        hint = nearest(tier.storage_class.upper().replace("-", "_"), list(STORAGE_CLASSES))
-        yield (name, "storage_class"), f"S3 knows no class `{tier.storage_class}`{hint}"
+def _storage_class(name: str, tier: Tier, settings: S3) -> Iterator[Wrong]:
+    server, known = ("Google", GOOGLE_CLASSES) if _is_google(settings) else ("S3", STORAGE_CLASSES)
+    if tier.storage_class and tier.storage_class not in known:
+        hint = nearest(tier.storage_class.upper().replace("-", "_"), list(known))
+        yield (name, "storage_class"), f"{server} knows no class `{tier.storage_class}`{hint}"
+
+
+def _is_google(settings: S3) -> bool:
+    try:
+        return endpoint_of(settings).google
+    except UsageError:
+        return False
 
 
 def _place(name: str, place: str) -> Iterator[Wrong]:
@@ -163,7 +173,7 @@ def _server(settings: S3) -> Iterator[Wrong]:
 
 
 def _prices(tiers: Tiers) -> Iterator[Wrong]:
-    known = [*STORAGE_CLASSES, HOT, FOLDER]
+    known = [*STORAGE_CLASSES, *GOOGLE_CLASSES, HOT, FOLDER]
     for name in tiers.prices.storage if tiers.prices is not None else ():
         if name not in known:
             yield ("prices", "storage", name), f"there is no such class{nearest(name, known)}"

@@ -9,6 +9,7 @@ from shipper.tier.policy import DAY_S, stages
 HEAD = "sources:\n  - {type: tail, paths: [x]}\nsinks:\n  - type: null\ntiers:\n"
 GOOD = "  hot: 7d\n  warm: {until: 30d, to: archive}\n  cold: 365d\n"
 BUCKET = GOOD.replace("archive", "s3://bucket/logs")
+GOOGLE = '  s3: {endpoint: "https://storage.googleapis.com"}\n'
 
 
 @pytest.fixture
@@ -124,6 +125,14 @@ def test_a_time_of_day_needs_no_quotes(tiers, written, at):
         (
             GOOD + "  datasets:\n    audit: {until: 7y, locked: true}\n",
             "5: unknown key `tiers.datasets.audit.locked`; did you mean `lock`?",
+        ),
+        (
+            BUCKET.replace("365d", "{until: 365d, storage_class: GLACIER_IR}") + GOOGLE,
+            "3: `tiers.cold.storage_class`: Google knows no class `GLACIER_IR`; known are: ARCHIVE, COLDLINE, NEARLINE, STANDARD",
+        ),
+        (
+            BUCKET + GOOGLE + "  datasets:\n    audit: {until: 7y, lock: true}\n",
+            "6: `tiers.datasets.audit.lock`: Google's S3 interface takes no Object Lock; write no `lock`",
         ),
         (
             BUCKET + "  s3:\n    endpoint: minio:9000\n",

@@ -10,7 +10,10 @@ from shipper.tier.policy import DAY_S, Prices, Tiers, spoken, stages
 
 HOT, FOLDER = "hot", "folder"
 GIB = 1 << 30
-MINIMUM_DAYS = {"STANDARD_IA": 30, "ONEZONE_IA": 30, "GLACIER_IR": 90, "GLACIER": 90, "DEEP_ARCHIVE": 180}
+MINIMUM_DAYS = {
+    **{"STANDARD_IA": 30, "ONEZONE_IA": 30, "GLACIER_IR": 90, "GLACIER": 90, "DEEP_ARCHIVE": 180},
+    **{"NEARLINE": 30, "COLDLINE": 90, "ARCHIVE": 365},
+}
 """Storage class → days that are billed of an object that is deleted before."""
 LEAST_BYTES = {"STANDARD_IA": 131_072, "ONEZONE_IA": 131_072, "GLACIER_IR": 131_072}
 """Storage class → bytes that are billed of an object that is smaller."""

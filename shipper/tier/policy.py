@@ -25,6 +25,8 @@ STORAGE_CLASSES = (
     "REDUCED_REDUNDANCY",
 )
 """What S3 knows."""
+GOOGLE_CLASSES = ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")
+"""What Google's S3 interface knows. All of them are readable at once."""
 _YEARS = re.compile(r"(\d{1,3})y", re.ASCII)
 
 
