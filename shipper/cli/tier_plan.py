@@ -185,8 +185,7 @@ def _show(found: Found) -> None:
     console = Console(highlight=False)
     plan = found.plan
     _show_moves(console, plan.moves)
-    for move in found.under_way:
-        console.print(f"under way: {_under_way(move)}")
+    _show_under_way(console, found)
     for one in plan.blocked[:SHOWN]:
         way = f"{one.day} {one.dataset} {one.from_tier} → {one.to_tier}"
         console.print(f"[bold]not now[/bold]: {escape(way)} ({escape(one.blocked_by)})")
@@ -221,6 +220,19 @@ def _show_moves(console: Console, moves: Sequence[Planned]) -> None:
 def _say_more(console: Console, count: int, shown: int) -> None:
     if count > shown:
         console.print(f"[dim]… and {count - shown} more: --format json[/dim]")
+
+
+def _show_under_way(console: Console, found: Found) -> None:
+    """Days in grace together: there may be a year of them after the first run."""
+    waiting = [move for move in found.under_way if move.step == MARKED and not move.failure]
+    others = [move for move in found.under_way if move.step != MARKED or move.failure]
+    for move in others[:SHOWN]:
+        console.print(f"under way: {_under_way(move)}")
+    _say_more(console, len(others), SHOWN)
+    if waiting:
+        first = min(move.detail.get("marked", move.changed) for move in waiting) + found.tiers.grace
+        oldest = f"{waiting[0].day} and {len(waiting) - 1} more" if len(waiting) > 1 else waiting[0].day
+        console.print(f"in grace: {oldest}; copies at the source are deleted from {iso(first)[:16]}Z on")
 
 
 def _under_way(move: Move) -> str:

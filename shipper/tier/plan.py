@@ -109,7 +109,7 @@ def _archive(known: _Known, day: HotDay, stage: Stage) -> Planned:
 
 def _why_archived(known: _Known, day: str, stage: Stage) -> str:
     if known.now >= gone_at(known.tiers, "", day):
-        return f"{known.days_old(day)}, older than every tier: through {stage.tier}, then gone"
+        return f"{known.days_old(day)}: through {stage.tier}, then gone"
     return f"{known.days_old(day)}, hot keeps {spoken(known.tiers.hot)}"
 
 

@@ -178,6 +178,16 @@ def test_moves_under_way_are_told_with_what_stopped_them(folder):
     assert folder.moves(9) == [("now", "archive", day(1), None)]
 
 
+def test_days_in_grace_are_told_in_one_line(folder):
+    """After the first run there are many."""
+    state = folder.state()
+    for number in range(30):
+        ledger.begin_move(state, move(ARCHIVE, number, MARKED, detail={"point": {"segments": []}}), at(40))
+    state.close()
+    told = f"in grace: {day(0)} and 29 more; copies at the source are deleted from 2026-02-11T03:00Z on"
+    assert told in " ".join(folder(40).split())
+
+
 def test_what_came_since_a_day_was_archived_is_told(folder):
     """It goes along before the day is deleted."""
     folder.hot(0, 1)
