@@ -150,8 +150,9 @@ class Acts:
             log.say("warning", "left in the archive, it was locked meanwhile", key=key, reason=error)
 
     def _refuse_locked(self, key: str) -> None:
-        for version in self._insist(partial(self._objects.versions, key)):
-            where = f"{self._objects.where}/{key}"
+        """What a list of versions says of locks differs from store to store; what an object says of itself does not."""
+        where, there = f"{self._objects.where}/{key}", self._insist(partial(self._objects.head, key))
+        for version in (*self._insist(partial(self._objects.versions, key)), *([there] if there else [])):
             if version.legal_hold:
                 raise Locked(f"{where}: under a legal hold; it stays until somebody takes that off")
             if version.locked_until is not None and version.locked_until > self._clock.now():
