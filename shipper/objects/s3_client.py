@@ -57,11 +57,11 @@ def connect(endpoint: Endpoint, settings: S3, attempts: int = ATTEMPTS) -> Any:
     # Optional, and takes a fifth of a second to load.
     try:
         import boto3  # noqa: PLC0415
-        from botocore.config import Config  # noqa: PLC0415
+        from botocore import config  # noqa: PLC0415
     except ImportError:
         raise UsageError("s3:// needs boto3; install shipper[s3]") from None
 
-    config = Config(
+    ways = config.Config(
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=settings.timeout_s,
         retries={"mode": "standard", "total_max_attempts": attempts},
@@ -79,4 +79,4 @@ def connect(endpoint: Endpoint, settings: S3, attempts: int = ATTEMPTS) -> Any:
     session = boto3.session.Session(
         aws_access_key_id=access or None, aws_secret_access_key=secret or None, region_name=endpoint.region
     )
-    return session.client("s3", endpoint_url=endpoint.url or None, config=config)
+    return session.client("s3", endpoint_url=endpoint.url or None, config=ways)
