@@ -16,7 +16,7 @@ from shipper.archive.parquet import Exporter
 from shipper.build import Plan
 from shipper.clock import Clock, SystemClock
 from shipper.elastic.connect import Connection, Elastic
-from shipper.errors import LockHeld, UsageError
+from shipper.errors import LockHeld, ShipperError, UsageError
 from shipper.everywhere import Everywhere
 from shipper.lock import hold
 from shipper.state import State, save_status
@@ -28,6 +28,7 @@ from shipper.tier.hot import Hot
 from shipper.tier.move import Mover, Report, summary
 from shipper.tier.moving import Moving, Stopped, nothing
 from shipper.tier.policy import Tiers
+from shipper.tier.restore import expire
 
 LOOK_S = 5.0
 BUSY_S = 60.0
@@ -123,6 +124,20 @@ def hot_of(plan: Plan, data: Path, state: State, clock: Clock) -> Hot:
     return EmbeddedHot(data, state, clock)
 
 
+def let_restored_go(opened: Opened) -> list[str]:
+    """Deletes the indices of restored days whose time is over, and returns them; what can't be deleted now is told, and
+    left for the next time."""
+    moving = opened.moving
+    try:
+        gone = expire(moving.state, opened.everywhere.elastic, moving.clock.now())
+    except ShipperError as error:
+        log.say("warning", "restored indices could not be deleted, tried again with the next move", reason=error)
+        return []
+    for index in gone:
+        log.say("info", "restored index deleted, its time was over", index=index)
+    return gone
+
+
 def last_due(tiers: Tiers, now: float) -> float:
     """When the daily move was to be begun last."""
     hour, minute = map(int, tiers.at.split(":"))
@@ -188,6 +203,7 @@ class DailyMove(threading.Thread):
         with tiering(self._plan, self._data, state, self._clock, Told(passed=self._go_on)) as opened:
             try:
                 report = opened.mover.run()
+                let_restored_go(opened)
             finally:
                 if not self._stopping.is_set():
                     state.set_meta(LAST, str(began))

@@ -21,7 +21,7 @@ from shipper.clock import Clock, SystemClock, parse_when
 from shipper.lock import hold, make_data_folder
 from shipper.state import State
 from shipper.tier.move import Report, spoken, summary
-from shipper.tiering import LAST, Told, tiering, tiers_of
+from shipper.tiering import LAST, Told, let_restored_go, tiering, tiers_of
 
 
 @click.group()
@@ -47,7 +47,9 @@ def run(ctx: click.Context, pipeline: Path | None, form: str, at: str | None) ->
     with ExitStack() as stack:
         stack.enter_context(closing(hold(data, "move")))
         state = stack.enter_context(closing(State(data / "state.db")))
-        report = stack.enter_context(tiering(selected, data, state, clock, stack.enter_context(_bar()))).mover.run()
+        opened = stack.enter_context(tiering(selected, data, state, clock, stack.enter_context(_bar())))
+        report = opened.mover.run()
+        let_restored_go(opened)
         state.set_meta(LAST, str(clock.now()))
     if form == "json":
         for move in (*report.done, *report.waiting, *report.failed):

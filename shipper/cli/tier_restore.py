@@ -13,10 +13,11 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from shipper.archive import ledger
-from shipper.build import Plan, plan
+from shipper.build import Plan
 from shipper.cli.sizes import human_bytes
+from shipper.cli.tier_common import FORMAT, PIPELINE
+from shipper.cli.tier_plan import chosen
 from shipper.clock import Clock, SystemClock, iso, parse_when
-from shipper.config import default_pipeline
 from shipper.context import Context
 from shipper.elastic.connect import Connection, ElasticError
 from shipper.elastic.names import RESTORED, index_of
@@ -32,7 +33,8 @@ from shipper.query.parse import parse
 from shipper.sink.elasticsearch import ElasticsearchSink
 from shipper.state import State
 from shipper.tier import restore as restoring
-from shipper.tier.policy import DAY_S
+from shipper.tier.adopt import adopt
+from shipper.tier.policy import DAY_S, stages
 from shipper.tier.refill import Filled, Wanted, refill
 from shipper.tier.restore import ASKED, NEEDED, READABLE, READY, WAITING, Day, speed_of
 
@@ -63,8 +65,8 @@ class Asked(NamedTuple):
     help="Of a class that can't be read at once: the quicker, the dearer.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what it takes, and ask for nothing.")
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
-@click.argument("pipeline", required=False, type=click.Path(path_type=Path))
+@FORMAT
+@PIPELINE
 @click.pass_context
 def restore(ctx: click.Context, /, pipeline: Path | None, *, dry_run: bool, form: str, **asked: Any) -> int:
     """Get archived days back.
@@ -76,10 +78,10 @@ def restore(ctx: click.Context, /, pipeline: Path | None, *, dry_run: bool, form
     clock = SystemClock()
     given = _given(clock, **asked)
     data: Path = ctx.obj.data
-    chosen = plan(pipeline or default_pipeline())
     State(data / "state.db", readonly=True).close()
     with closing(hold(data, "move")), closing(State(data / "state.db")) as state, ExitStack() as stack:
-        work = _Work(data, state, clock, chosen, given)
+        work = _Work(data, state, clock, chosen(data, pipeline), given)
+        work.adopt()
         days = work.look(dry_run=dry_run)
         _show_days(days, given, form)
         if dry_run:
@@ -114,10 +116,16 @@ def _when(text: str, name: str, clock: Clock) -> float:
 class _Work:
     """One call of the command."""
 
-    def __init__(self, data: Path, state: State, clock: Clock, chosen: Plan, asked: Asked) -> None:
+    def __init__(self, data: Path, state: State, clock: Clock, plan: Plan, asked: Asked) -> None:
         self._data, self._state, self._clock = data, state, clock
-        self._plan, self._asked = chosen, asked
+        self._plan, self._asked = plan, asked
         self._places: dict[str, ObjectStore] = {}
+
+    def adopt(self) -> None:
+        """Takes over an archive that `state.db` knows nothing of."""
+        if self._plan.tiers is not None:
+            for place in {stage.place for stage in stages(self._plan.tiers, "")}:
+                adopt(self._objects(place), place, self._state)
 
     def look(self, *, dry_run: bool) -> list[Day]:
         """How the wanted days stand; those that need it are asked for."""

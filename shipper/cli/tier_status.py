@@ -24,6 +24,7 @@ from shipper.state import State
 from shipper.tier.cost import Held
 from shipper.tier.forecast import held_now
 from shipper.tier.policy import DAY_S
+from shipper.tier.restore import Restored, restored
 from shipper.tiering import LAST, Opened, last_due, tiering, tiers_of
 
 
@@ -65,6 +66,7 @@ def collect(opened: Opened, state: State) -> dict[str, Any]:
         "hot_problem": problem,
         "moves": [move_object(move) for move in ledger.moves(state)],
         "holds": [{"id": each.id, "query": each.query, "reason": each.reason} for each in ledger.holds(state)],
+        "restored": [_restored_object(each) for each in restored(state)],
         "places": [_place_object(opened, state, place) for place in places(opened, state)],
         "last": iso(last) if last else None,
         "next": iso(last_due(tiers, now) + DAY_S),
@@ -74,6 +76,10 @@ def collect(opened: Opened, state: State) -> dict[str, Any]:
 def _place_object(opened: Opened, state: State, place: str) -> dict[str, Any]:
     number, sha256 = ledger.chain(state, place)
     return {"place": place, "where": opened.everywhere.place(place).where, "receipts": number, "sha256": sha256}
+
+
+def _restored_object(one: Restored) -> dict[str, Any]:
+    return {"day": one.day, "place": one.place, "until": iso(one.until), "index": one.detail.get("index")}
 
 
 def _by_dataset(archived: Sequence[Archived]) -> list[dict[str, Any]]:
@@ -107,10 +113,17 @@ def _show_status(found: dict[str, Any]) -> None:
     _show_moves(console, found["moves"])
     for each in found["holds"]:
         console.print(f"hold {each['id']}: {escape(each['query'])} ({escape(each['reason'])})")
+    _show_restored(console, found["restored"])
     for place in found["places"]:
         head = f"receipt {place['receipts']}, {place['sha256'][:16]}…" if place["receipts"] else "nothing yet"
         console.print(f"[dim]archive:[/dim] {escape(place['where'])} [dim]({head})[/dim]")
     console.print(f"[dim]last moved:[/dim] {found['last'] or 'never'}[dim], next:[/dim] {found['next']}")
+
+
+def _show_restored(console: Console, restored: Sequence[dict[str, Any]]) -> None:
+    for each in restored:
+        what = each["index"] or f"{each['day']} asked for in {each['place']}, readable"
+        console.print(f"restored: {escape(what)} until {'' if each['index'] else 'about '}{each['until'][:16]}Z")
 
 
 def _show_moves(console: Console, moves: Sequence[dict[str, Any]]) -> None:

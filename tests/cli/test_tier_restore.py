@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from shipper.cli import tier_restore
-from shipper.cli.main import Settings
+from shipper.cli.main import Settings, run_command
 from shipper.cli.tier_restore import restore
+from shipper.clock import iso
 from shipper.elastic.connect import Connection, Elastic
 from shipper.errors import LockHeld, ShipperError, UsageError
 from shipper.lock import hold
@@ -31,7 +32,7 @@ class Place:
         self.data.mkdir()
         self.state = State(self.data / "state.db")
         self.slow = SlowFolder(self.data / "slow")
-        self._pipeline = folder / "pipeline.yml"
+        self.pipeline = folder / "pipeline.yml"
         monkeypatch.setattr(tier_restore, "open_place", self._open)
         self.into(None)
 
@@ -43,7 +44,10 @@ class Place:
         sink = {"type": "elasticsearch", "url": url} if url else {"type": "embedded"}
         source = {"type": "tail", "paths": ["/nowhere/*.log"]}
         rules = {"rules": [], "secrets": []}
-        self._pipeline.write_text(yaml.safe_dump({"name": name, "sources": [source], "detect": rules, "sinks": [sink]}))
+        tiers = {"hot": "30d", "warm": {"until": "60d", "to": "archive"}, "cold": {"until": "3650d"}}
+        self.pipeline.write_text(
+            yaml.safe_dump({"name": name, "sources": [source], "detect": rules, "sinks": [sink], "tiers": tiers})
+        )
         return self
 
     def fill(self, place="archive", days=DAYS, **how):
@@ -57,9 +61,7 @@ class Place:
         """Exit code, lines on stdout, lines on stderr but for the log's."""
         settings = Settings()
         settings.data = self.data
-        code = restore.main(
-            [*options, str(self._pipeline)], "shipper tier restore", standalone_mode=False, obj=settings
-        )
+        code = restore.main([*options, str(self.pipeline)], "shipper tier restore", standalone_mode=False, obj=settings)
         said = self._capsys.readouterr()
         return code, said.out.splitlines(), [line for line in said.err.splitlines() if line[:1] != "{"]
 
@@ -224,6 +226,28 @@ def test_an_index_goes_when_its_days_are_over(place, elasticsearch, name):
     late = expire(place.state, elastic, now + 3 * DAY_S + 60)
     elastic.close()
     assert (early, late) == ([], [f"restored-{name}-{day}" for day in DAYS])
+    assert elasticsearch.request("GET", f"/restored-{name}-*") == {}
+
+
+def test_the_daily_move_lets_them_go_and_the_status_shows_them(place, elasticsearch, name, capsys):
+    """Also one that can't be reached says only that it stays."""
+    place.into(elasticsearch.url, name).fill()
+    place(SINCE, UNTIL, "--days=3")
+    tier = ["tier", "--data", str(place.data)]
+
+    def run(*words):
+        code = run_command([*tier[:1], *words, str(place.pipeline), *tier[1:]])
+        return code, capsys.readouterr().out
+
+    shown = orjson.loads(run("status", "--format=json")[1])["restored"]
+    assert [(each["day"], each["index"]) for each in shown] == [(day, f"restored-{name}-{day}") for day in DAYS]
+    assert f"restored: restored-{name}-{DAYS[0]} until 20" in run("status")[1]
+    later = iso(time.time() + 3 * DAY_S + 60)
+    place.into("http://127.0.0.1:9", name)
+    run("run", "--now", later)
+    assert len(restored(place.state)) == 3
+    place.into(elasticsearch.url, name)
+    assert (run("run", "--now", later)[0], restored(place.state)) == (0, [])
     assert elasticsearch.request("GET", f"/restored-{name}-*") == {}
 
 
