@@ -6,6 +6,7 @@ Load this module only where an object has to be fetched: it takes fsspec, which 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from threading import local
 from typing import Any
 
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
@@ -19,7 +20,23 @@ NEVER_CHANGED = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class PartFile(AbstractBufferedFile):  # type: ignore[misc]
-    """One opened part. DuckDB knows which bytes it wants, so nothing is read ahead here."""
+    """One opened part. DuckDB knows which bytes it wants, so nothing is read ahead here.
+
+    Its threads share a file: each has a place of its own in it, or one would read where another has just gone.
+    """
+
+    def __init__(self, *arguments: Any, **how: Any) -> None:
+        self._at = local()
+        super().__init__(*arguments, **how)
+
+    @property
+    def loc(self) -> int:
+        """Where this thread is."""
+        return getattr(self._at, "place", 0)
+
+    @loc.setter
+    def loc(self, place: int) -> None:
+        self._at.place = place
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         return self.fs.read(self.path, start, end)  # type: ignore[no-any-return]

@@ -150,7 +150,8 @@ def _any_value(field: str, condition: Condition) -> Where:
     if COLUMNS.get(field) in AS_TEXT:
         plain = condition(quoted(field))
         listed = _any_of(f"CAST({quoted(field)} AS JSON[])", condition)
-        is_list = f"starts_with({quoted(field)}, '[') AND json_valid({quoted(field)})"
+        # Two conditions with AND between them would be asked in the order that DuckDB likes, the dear one of every value.
+        is_list = f"json_valid(CASE WHEN starts_with({quoted(field)}, '[') THEN {quoted(field)} END)"
         return Where(f"(CASE WHEN {is_list} THEN {listed.sql} ELSE {plain.sql} END)", listed.values + plain.values)
     found, pointers = _in_doc(field)
     inside = _any_of("CASE WHEN json_type(found) = 'ARRAY' THEN CAST(found AS JSON[]) ELSE [found] END", condition)
