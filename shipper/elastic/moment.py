@@ -67,7 +67,7 @@ class Moment:
         while True:
             raw, answer = self.search(body)
             hits = answer["hits"]["hits"]
-            yield from documents(raw, len(hits))
+            yield from documents(raw, hits)
             if len(hits) < body["size"]:
                 return
             size = max(1, min(PAGE, PAGE_BYTES * len(hits) // len(raw)))

@@ -115,7 +115,7 @@ class ElasticFollower:
         path = f"/{self._pattern}/_search?preference=_shards:{number}"
         raw = self._elastic.raw("POST", path, {**body, "track_total_hits": False})
         hits = answer_of(raw, self._elastic.where)["hits"]["hits"]
-        yield from documents(raw, len(hits))
+        yield from documents(raw, hits)
         for index, found in groupby(sorted(hits, key=_index), _index):
             seen[index].note([hit["_seq_no"] for hit in found], self._clock.monotonic())
 

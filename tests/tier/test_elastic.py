@@ -278,7 +278,7 @@ def test_documents_that_do_not_come_stop_the_take(day, monkeypatch):
     """Whatever swallowed them."""
     day.put(*map(record, range(10)))
     whole = moment.documents
-    monkeypatch.setattr(moment, "documents", lambda raw, count: list(whole(raw, count))[:3])
+    monkeypatch.setattr(moment, "documents", lambda raw, hits: list(whole(raw, hits))[:3])
 
     with pytest.raises(ShipperError, match=r"documents came, but Elasticsearch counts 10"):
         day.take()
