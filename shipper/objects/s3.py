@@ -57,14 +57,7 @@ class S3Store:
         size, sha256 = _measured(source)
         settings = {"Metadata": {SHA256: sha256}, **self._given(storage_class, lock_until, tags)}
         going = _Going(full, source, size, settings, told)
-        conditions = self._none_there(key) if if_absent else {}
-        try:
-            answer = self._send(going, conditions)
-        except Unsupported:
-            if not conditions:
-                raise
-            # It knows no conditions; that nothing was there was seen just now.
-            answer = self._send(going, {})
+        answer = self._send_first(key, going) if if_absent else self._send(going, {})
         return self._made(Stored(key, size, sha256, version_of(answer), storage_class), lock_until)
 
     def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes:
@@ -191,11 +184,20 @@ class S3Store:
             given |= {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": moment(lock_until)}
         return {name: value for name, value in given.items() if value}
 
-    def _none_there(self, key: str) -> dict[str, str]:
+    def _send_first(self, key: str, going: "_Going") -> dict[str, Any]:
         """Servers that know no conditions may take no notice of one, so it is looked for first."""
         if self.head(key) is not None:
             raise Exists(f"{self.where}/{key}: something is there already")
-        return {} if self._bucket.google else {"IfNoneMatch": "*"}
+        try:
+            return self._send(going, {} if self._bucket.google else {"IfNoneMatch": "*"})
+        except Unsupported:
+            return self._send(going, {})
+        except Exists:
+            # Ours, when the answer to a first attempt was lost.
+            found = self.head(key)
+            if found is None or found.sha256 != going.settings["Metadata"][SHA256]:
+                raise
+            return {"VersionId": found.version}
 
     def _send(self, going: "_Going", conditions: dict[str, str]) -> dict[str, Any]:
         if isinstance(going.source, Path) and going.size > ONE_PUT_BYTES:

@@ -39,6 +39,14 @@ def base64_sha256(data: bytes) -> str:
     return b64encode(hashlib.sha256(data).digest()).decode()
 
 
+class _Going(NamedTuple):
+    """What travels in parts, and how one of them is sent: `send(upload, part)`."""
+
+    parts: list[Part]
+    send: Callable[[str, Part], dict[str, Any]]
+    told: Told | None
+
+
 class Multipart(NamedTuple):
     """One object on its way, in parts."""
 
@@ -59,13 +67,12 @@ class Multipart(NamedTuple):
             checksum = base64_sha256(body)
             given = {"ChecksumSHA256": checksum} if self.checksums else {}
             answer = self.call("upload_part", Key=self.key, UploadId=upload, PartNumber=part.number, Body=body, **given)
-            if told is not None:
-                told(len(body))
             return {"PartNumber": part.number, "ETag": answer["ETag"], **given}
 
         algorithm = {"ChecksumAlgorithm": "SHA256"} if self.checksums else {}
         todo = parts(source.stat().st_size, PART_BYTES)
-        answer, sent = self._travel(todo, send, {**settings, **algorithm}, conditions)
+        going = _Going(todo, send, told)
+        answer, sent = self._travel(going, {**settings, **algorithm}, conditions)
         self._compare(answer, [each["ChecksumSHA256"] for each in sent] if self.checksums else [])
         return answer
 
@@ -84,19 +91,15 @@ class Multipart(NamedTuple):
             )["CopyPartResult"]
             return {"PartNumber": part.number, "ETag": answer["ETag"]}
 
-        return self._travel(parts(size, COPY_PART_BYTES), send, settings, {})[0]
+        return self._travel(_Going(parts(size, COPY_PART_BYTES), send, None), settings, {})[0]
 
     def _travel(
-        self,
-        todo: list[Part],
-        send: Callable[[str, Part], dict[str, Any]],
-        settings: dict[str, Any],
-        conditions: dict[str, str],
+        self, going: "_Going", settings: dict[str, Any], conditions: dict[str, str]
     ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         self._abort(self._left())
         upload = self.call("create_multipart_upload", Key=self.key, **settings)["UploadId"]
         try:
-            sent = self._send_all(todo, send, upload)
+            sent = self._send_all(going, upload)
             answer = self.call(
                 "complete_multipart_upload",
                 Key=self.key,
@@ -109,15 +112,18 @@ class Multipart(NamedTuple):
             raise
         return answer, sent
 
-    def _send_all(
-        self, todo: Iterable[Part], send: Callable[[str, Part], dict[str, Any]], upload: str
-    ) -> list[dict[str, Any]]:
+    def _send_all(self, going: "_Going", upload: str) -> list[dict[str, Any]]:
         pool = ThreadPoolExecutor(self.parallel, thread_name_prefix="s3-part")
+        sent = []
         try:
-            running = [pool.submit(send, upload, part) for part in todo]
-            return sorted((done.result() for done in as_completed(running)), key=lambda each: int(each["PartNumber"]))
+            running = {pool.submit(going.send, upload, part): part for part in going.parts}
+            for done in as_completed(running):
+                sent.append(done.result())
+                if going.told is not None:
+                    going.told(running[done].stop - running[done].start)
         finally:
             pool.shutdown(cancel_futures=True)
+        return sorted(sent, key=lambda each: int(each["PartNumber"]))
 
     def _left(self) -> Iterator[str]:
         """Uploads to the same key that nobody will finish."""

@@ -190,6 +190,26 @@ def test_a_server_that_knows_no_conditions(store, proxy):
     assert store.get("receipts/1") == b"first"
 
 
+def test_an_answer_that_is_lost_does_not_make_us_second(store, proxy):
+    """What is there then is ours."""
+    proxy.always(first(1, lost_acknowledgement, "PUT"), everything=True)
+    assert store.put("receipts/1", b"ours", if_absent=True).sha256 == hashlib.sha256(b"ours").hexdigest()
+
+
+def test_somebody_who_was_quicker_is_not_us(store, proxy, bucket):
+    """Between the look and the put."""
+
+    def outrun(exchange):
+        bucket.store().put("receipts/1", b"theirs")
+        passes(exchange)
+
+    proxy.always(first(1, outrun, "PUT"), everything=True)
+    with pytest.raises(Exists, match="receipts/1"):
+        store.put("receipts/1", b"ours", if_absent=True)
+
+    assert store.get("receipts/1") == b"theirs"
+
+
 def test_a_server_that_knows_no_versions(store, proxy):
     """There is one, which is deleted."""
     proxy.always(first(99, refuses(501, "NotImplemented"), "GET", "versions"), everything=True)
