@@ -182,6 +182,8 @@ class FolderStore:
         reason = error.strerror or type(error).__name__
         if isinstance(error, FileExistsError):
             return Exists(f"{what}: something is there already")
+        if isinstance(error, NotADirectoryError) and not self._folder.is_dir():
+            return self._gone()
         if isinstance(error, FileNotFoundError) and not self._folder.is_dir():
             missing = Missing(f"{what}: there is no such object, and no archive yet")
             return missing if self._root.is_dir() else self._gone()
