@@ -43,7 +43,8 @@ test: lint
 
 bench: dev
 	$(BIN)/python benchmarks/run_once.py
-	$(BIN)/python benchmarks/elasticsearch.py
+	$(BIN)/python benchmarks/delivery.py
+	$(BIN)/python benchmarks/tiers_elasticsearch.py
 
 campaign: dev
 	SHIPPER_CAMPAIGN=full $(BIN)/pytest -n $(WORKERS) tests/property tests/campaign tests/faults

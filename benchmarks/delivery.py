@@ -1,4 +1,4 @@
-"""What writing to Elasticsearch costs, and how soon a line is found: `elasticsearch.py [--url URL] [--null URL]`.
+"""What writing to Elasticsearch costs, and how soon a line is found: `delivery.py [--url URL] [--null URL]`.
 
 Cost: `shipper run --once` over a generated file, with all rules, secrets and redaction on, into an endpoint that stores
 nothing (`null_bulk.py`, or the one of `--null`) and into a real server (`--url`, else one that the tests know how to
