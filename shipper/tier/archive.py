@@ -56,7 +56,7 @@ class Archive:
     def find(self, tier: str, dataset: str, day: str, *, grace: bool = False) -> Archived | None:
         """What the ledger has of one dataset and day in a tier."""
         wanted = (self.place, tier, dataset, day)
-        return next((one for one in ledger.archived(self._state, grace=grace) if one[:4] == wanted), None)
+        return next((one for one in ledger.archived(self._state, grace=grace, day=day) if one[:4] == wanted), None)
 
     def read_manifest(self, tier: str, dataset: str, day: str) -> Manifest | None:
         """As it lies in the store; None: there is none."""

@@ -100,8 +100,7 @@ class Moving:
 
     def there(self, day: str, dataset: str | None = None, *, grace: bool = False) -> list[Archived]:
         """What the archive has of a day, in all tiers and places."""
-        found = ledger.archived(self.state, grace=grace)
-        return [one for one in found if one.day == day and dataset in (None, one.dataset)]
+        return [one for one in ledger.archived(self.state, grace=grace, day=day) if dataset in (None, one.dataset)]
 
     def published(self, day: str) -> set[str]:
         """Keys of the parts of a day that some manifest names."""
