@@ -111,8 +111,8 @@ def copy_of(day: datetime, source: Path, target: Path) -> None:
         other = f"{day:%Y%m%d}{file_id[8:]}"
         doc = f"replace(replace(doc, {text(old)}, {text(new)}), {text(file_id)}, {text(other)})"
         replaced = (
-            f'"@timestamp" - {back} AS "@timestamp", replace("event.id", {text(file_id)}, {text(other)}) AS "event.id", '
-            f"{doc} AS doc"
+            f'"@timestamp" - {back} AS "@timestamp", {doc} AS doc, '
+            f'replace("event.id", {text(file_id)}, {text(other)}) AS "event.id"'
         )
         connection.execute("SET preserve_insertion_order = true")
         connection.execute(

@@ -150,7 +150,7 @@ def _any_value(field: str, condition: Condition) -> Where:
     if COLUMNS.get(field) in AS_TEXT:
         plain = condition(quoted(field))
         listed = _any_of(f"CAST({quoted(field)} AS JSON[])", condition)
-        # Two conditions with AND between them would be asked in the order that DuckDB likes, the dear one of every value.
+        # With AND between two conditions, DuckDB may ask the dear one first, of every value.
         is_list = f"json_valid(CASE WHEN starts_with({quoted(field)}, '[') THEN {quoted(field)} END)"
         return Where(f"(CASE WHEN {is_list} THEN {listed.sql} ELSE {plain.sql} END)", listed.values + plain.values)
     found, pointers = _in_doc(field)

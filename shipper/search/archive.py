@@ -26,17 +26,14 @@ from shipper.query.sql import Where
 from shipper.query.tree import Everything, Node
 from shipper.search.condition import condition
 from shipper.search.possible import may_answer, parts_of
+from shipper.search.slices import groups_of, narrowed, slices
 from shipper.search.store import Follower, Question
-from shipper.store.columns import text
 from shipper.store.read import UTC, Snapshot, open_duckdb, view
 
 CACHE = "cache"
 """Folder of the cache below the data folder."""
 CHUNK = 500
 """Rows fetched from DuckDB at a time."""
-SLICE = 20_000
-"""Rows of the first slice of a day; each of the next is twice as large, up to `LARGEST`."""
-LARGEST = 320_000
 ATTEMPTS = 3
 """Looks at a day whose parts are replaced while they are read."""
 
@@ -135,8 +132,9 @@ class ArchiveStore:
         given = 0
         last: tuple[Any, Any] | None = None
         with self.connect(found) as connection:
-            for piece in _slices(connection, self._files(found)):
-                for doc, *key in _rows(connection, asked, piece, 0 if several else limit and limit - given):
+            most = 0 if several else limit
+            for piece in _where_it_is(connection, question, asked, self._files(found), most):
+                for doc, *key in _rows(connection, asked, piece, most and most - given):
                     if several and key[1] and tuple(key) == last:
                         continue
                     last = (key[0], key[1])
@@ -273,30 +271,26 @@ def _supplemented(found: Sequence[Found]) -> bool:
     return len(set(datasets)) < len(datasets)
 
 
-def _slices(connection: Any, files: Sequence[str]) -> Iterator[Where]:
-    """Conditions that cut a day into slices of time, newest first, by what the files themselves say of their row
-    groups; each record fulfils exactly one."""
-    paths = ", ".join(map(text, files))
-    groups = connection.execute(
-        "SELECT epoch_us(TRY_CAST(stats_min_value AS TIMESTAMPTZ)), row_group_num_rows, coalesce(stats_null_count, 1) "
-        f"FROM parquet_metadata([{paths}]) WHERE path_in_schema = '@timestamp' ORDER BY 1 DESC NULLS LAST"
-    ).fetchall()
-    high: int | None = None
-    rows, most = 0, SLICE
-    for low, more, _ in groups:
-        rows += more
-        if rows >= most and low is not None and (high is None or low < high):
-            yield _between(low, high)
-            high, rows, most = low, 0, min(2 * most, LARGEST)
-    yield _between(None, high)
-    if any(nulls for _, _, nulls in groups):
-        yield Where('"@timestamp" IS NULL', ())
+def _where_it_is(
+    connection: Any, question: Question, asked: Where, files: Sequence[str], limit: int
+) -> Iterator[Where]:
+    """Slices of a day, without those that hold nothing. Documents are nearly all of a part: where the typed columns
+    tell which records are wanted, they are looked at first, and only documents beside such a record are fetched."""
+    groups = groups_of(connection, files)
+    by_columns = not isinstance(question.tree, Everything) and "doc" not in asked.sql
+    for piece in slices(groups):
+        if not by_columns or piece.timeless:
+            yield piece.condition()
+            continue
+        times = _times(connection, asked, piece.condition(), limit)
+        yield from (each.condition() for each in narrowed(piece, groups, times) if times)
 
 
-def _between(low: int | None, high: int | None) -> Where:
-    bounds = [('"@timestamp" >= make_timestamptz(?)', low), ('"@timestamp" < make_timestamptz(?)', high)]
-    given = [(sql, value) for sql, value in bounds if value is not None]
-    return Where(" AND ".join(['"@timestamp" IS NOT NULL', *(sql for sql, _ in given)]), tuple(v for _, v in given))
+def _times(connection: Any, asked: Where, piece: Where, limit: int) -> list[int | None]:
+    """In µs since the epoch, of the records that are wanted: as many as may be needed."""
+    sql = f'SELECT epoch_us("@timestamp") FROM records WHERE {piece.sql} AND ({asked.sql})'
+    newest = f' ORDER BY "@timestamp" DESC LIMIT {limit}' if limit else ""
+    return [row[0] for row in connection.execute(sql + newest, [*piece.values, *asked.values]).fetchall()]
 
 
 def _rows(connection: Any, asked: Where, piece: Where, limit: int) -> Iterator[tuple[str, Any, Any]]:
@@ -314,4 +308,4 @@ def _reason(message: str, found: Sequence[Found]) -> str:
     reason = message.splitlines()[0]
     for each in found:
         reason = reason.replace(f"shipper://{each.part.sha256}", each.part.key)
-    return f"{reason}; look with: shipper tier verify"
+    return reason if "emory" in reason else f"{reason}; look with: shipper tier verify"

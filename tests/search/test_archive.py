@@ -1,5 +1,7 @@
 """The archived days of a data folder answer as the hot ones do."""
 
+import random
+
 import orjson
 import pytest
 
@@ -7,7 +9,7 @@ from shipper.archive.ledger import archived, drop_archived, put_in_grace
 from shipper.objects.folder import FolderStore
 from shipper.objects.store import Missing, NeedsRestore, Stored, Unreachable
 from shipper.query.parse import parse
-from shipper.search import archive
+from shipper.search import slices
 from shipper.search.archive import ArchiveStore
 from shipper.search.embedded import EmbeddedStore
 from shipper.search.merge import count, search
@@ -110,8 +112,8 @@ def test_newest_first_over_days_tiers_and_datasets(folder):
 
 def test_slices_leave_nothing_out_and_double_nothing(folder, monkeypatch):
     """Small ones, with many records of one time, and some without any."""
-    monkeypatch.setattr(archive, "SLICE", 100)
-    monkeypatch.setattr(archive, "LARGEST", 300)
+    monkeypatch.setattr(slices, "SLICE", 100)
+    monkeypatch.setattr(slices, "LARGEST", 300)
     times = [f"2026-01-01T{number % 24 // 5:02d}:00:0{number % 2}.{number % 7}Z" for number in range(12_000)]
     times[5] = times[900] = "2026-01-01 no time"
     times[6] = "2026-01-01T05:00:00.1234567Z"
@@ -122,10 +124,12 @@ def test_slices_leave_nothing_out_and_double_nothing(folder, monkeypatch):
     with folder.store.connect(found) as connection:
         order = 'ORDER BY "@timestamp" DESC NULLS LAST, "event.id" DESC NULLS LAST'
         expected = [row[0].encode() for row in connection.execute(f"SELECT doc FROM records {order}").fetchall()]
-        assert len(list(archive._slices(connection, folder.store._files(found)))) > 4
+        assert len(list(slices.slices(slices.groups_of(connection, folder.store._files(found))))) > 4
     assert folder.find() == expected
     assert len(set(expected)) == 12_000
     assert folder.find(limit=7000) == expected[:7000]
+    assert folder.find("event.id:*999") == [doc for doc in expected if b'999"}' in doc]
+    assert folder.find("event.id:*999", limit=5) == [doc for doc in expected if b'999"}' in doc][:5]
     assert folder.find("seq:>=11000") == [doc for doc in expected if orjson.loads(doc)["seq"] >= 11_000]
 
 
@@ -256,6 +260,26 @@ def test_what_was_fetched_is_not_fetched_again(remote):
     assert remote.find("seq:0") == [record(0)]
     assert (remote.objects.asked, len(asked)) == (asked, 1)
     assert remote.store.reading.fetched == 0
+
+
+def test_documents_are_fetched_only_beside_a_record_that_is_wanted(remote, monkeypatch):
+    """Where a typed column tells which these are."""
+    monkeypatch.setattr("shipper.archive.ranges.SMALL", 0)
+    noise = random.Random(3)
+    docs = [
+        record(
+            number,
+            f"2026-01-01T{number // 3600:02d}:{number // 60 % 60:02d}:{number % 60:02d}Z",
+            noise=noise.randbytes(300).hex(),
+        )
+        for number in range(12_000)
+    ]
+    remote.put(*docs)
+    size = archived(remote.state)[0].manifest.bytes
+    assert remote.find("event.id:file-7000 OR event.id:file-11000") == [docs[11_000], docs[7_000]]
+    few = remote.store.reading.fetched
+    assert remote.find("seq:7000") == [docs[7_000]]
+    assert (few < size * 0.6, remote.store.reading.fetched > size * 0.9) == (True, True)
 
 
 def test_all_of_a_day_is_counted_by_its_manifest(remote):
