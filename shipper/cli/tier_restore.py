@@ -1,23 +1,21 @@
 """`shipper tier restore`: days of the archive, readable again or back in Elasticsearch."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
-import orjson
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from shipper.archive import ledger
 from shipper.build import Plan
-from shipper.cli.sizes import human_bytes
+from shipper.cli.restore_shown import Asked, count, say_where, show_days, show_filled
 from shipper.cli.tier_common import FORMAT, PIPELINE
 from shipper.cli.tier_plan import chosen
-from shipper.clock import Clock, SystemClock, iso, parse_when
+from shipper.clock import Clock, SystemClock, parse_when
 from shipper.context import Context
 from shipper.elastic.connect import Connection, ElasticError
 from shipper.elastic.names import RESTORED, index_of
@@ -27,7 +25,6 @@ from shipper.lock import hold
 from shipper.objects.place import open_place
 from shipper.objects.settings import S3
 from shipper.objects.store import ObjectStore, Told
-from shipper.objects.thaw import GIB
 from shipper.query.error import QueryError
 from shipper.query.parse import parse
 from shipper.sink.elasticsearch import ElasticsearchSink
@@ -36,18 +33,10 @@ from shipper.tier import restore as restoring
 from shipper.tier.adopt import adopt
 from shipper.tier.policy import DAY_S, stages
 from shipper.tier.refill import Filled, Wanted, refill
-from shipper.tier.restore import ASKED, NEEDED, READABLE, READY, WAITING, Day, speed_of
+from shipper.tier.restore import NEEDED, Day, speed_of
 
 SPEEDS = ("Expedited", "Standard", "Bulk")
 SHOWN_REFUSALS = 3
-
-
-class Asked(NamedTuple):
-    """What the command was given."""
-
-    wanted: Wanted
-    days: int
-    speed: str
 
 
 @click.command(name="restore")
@@ -83,17 +72,17 @@ def restore(ctx: click.Context, /, pipeline: Path | None, *, dry_run: bool, form
         work = _Work(data, state, clock, chosen(data, pipeline), given)
         work.adopt()
         days = work.look(dry_run=dry_run)
-        _show_days(days, given, form)
+        show_days(days, given, form)
         if dry_run:
             return 0
         waiting = [day for day in days if not day.is_readable]
         sink = work.sink(stack)
         if sink is None:
-            _say_where(waiting, form)
+            say_where(waiting, form)
             return 0
         problems = work.fill([day for day in days if day.is_readable], sink, form)
         if waiting:
-            _say(f"{_count(waiting)} can't be read yet; run the same command again when it can")
+            _say(f"{count(waiting)} can't be read yet; run the same command again when it can")
     return 1 if problems or waiting else 0
 
 
@@ -178,7 +167,7 @@ class _Work:
             for day in days:
                 index = index_of(self._plan.pipeline.name, RESTORED, day.one.day.replace(".", "-"))
                 filled = self._fill_one(day, sink, index, told)
-                _show_filled(day, index, filled, form)
+                show_filled(day, index, filled, form)
                 problems += filled.refused
         for line in problems[:SHOWN_REFUSALS]:
             _say(f"not taken by Elasticsearch: {line}")
@@ -213,79 +202,6 @@ def _bar(size: int) -> Iterator[Told]:
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("", total=size)
         yield lambda count: progress.advance(task, count)
-
-
-# ── what is printed ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _show_days(days: Sequence[Day], asked: Asked, form: str) -> None:
-    if form == "json":
-        for day in days:
-            click.echo(orjson.dumps(_object(day, asked)))
-        return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("DAY", "DATASET", "TIER", "SIZE", "STANDS"):
-        table.add_column(heading, justify="right" if heading == "SIZE" else "left", overflow="fold")
-    for day in days:
-        one = day.one
-        table.add_row(one.day, one.dataset or "-", one.tier, human_bytes(day.bytes), _standing(day, asked))
-    Console().print(table)
-
-
-def _object(day: Day, asked: Asked) -> dict[str, Any]:
-    speed = speed_of(day, asked.speed) if not day.is_readable else None
-    return {
-        "day": day.one.day,
-        "dataset": day.one.dataset,
-        "tier": day.one.tier,
-        "place": day.one.place,
-        "bytes": day.bytes,
-        "storage_class": day.storage_class or None,
-        "standing": day.standing,
-        "until": iso(day.until) if day.until is not None else None,
-        "waits": speed.waits if speed else None,
-        "cost_usd": round(speed.usd_per_gib * day.bytes / GIB, 4) if speed else None,
-    }
-
-
-def _standing(day: Day, asked: Asked) -> str:
-    if day.standing == READY and day.until is not None:
-        return f"ready until {iso(day.until)[:16]}Z"
-    if day.standing == READABLE:
-        return "readable at any time"
-    if day.standing == WAITING:
-        return f"asked for already, {day.storage_class} takes its time"
-    speed = speed_of(day, asked.speed)
-    takes = f"{speed.waits}, {_cost(speed.usd_per_gib, day.bytes)}" if speed else ""
-    return f"{'asked for just now' if day.standing == ASKED else 'to be asked for'}: {takes}"
-
-
-def _cost(usd_per_gib: float, size: int) -> str:
-    cost = usd_per_gib * size / GIB
-    return "free" if not cost else f"{cost:.2f} USD" if cost >= 0.01 else "under 0.01 USD"
-
-
-def _show_filled(day: Day, index: str, filled: Filled, form: str) -> None:
-    one = day.one
-    if form == "json":
-        told = {"day": one.day, "dataset": one.dataset, "index": index, "rows": filled.rows}
-        click.echo(orjson.dumps({**told, "refused": len(filled.refused)}))
-    else:
-        click.echo(f"{index}: {filled.rows:,} records of {one.dataset or 'no dataset'}")
-
-
-def _say_where(waiting: list[Day], form: str) -> None:
-    if form == "json":
-        return
-    if waiting:
-        click.echo(f"{_count(waiting)} to wait for; the same command says when they are there.")
-    else:
-        click.echo("Nothing to wait for: shipper search reads these days in the archive.")
-
-
-def _count(days: Sequence[Day]) -> str:
-    number = len({day.one.day for day in days})
-    return f"{number} day" if number == 1 else f"{number} days"
 
 
 def _say(message: str) -> None:
