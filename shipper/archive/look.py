@@ -12,7 +12,7 @@ from shipper.store.columns import text
 
 PIECE = 4 << 20
 """Bytes of documents that are to be in Python's memory at a time."""
-MOST_AT_ONCE = 2048
+MOST_AT_ONCE = 256
 MOST_LEVELS = 20
 EARLIEST, LATEST = "TIMESTAMPTZ '0001-01-01 00:00:00+00'", "TIMESTAMPTZ '9999-12-31 23:59:59.999999+00'"
 """Of a time that can be written in RFC 3339."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from shipper.archive.look import EARLIEST, LATEST, Rows
 from shipper.store.columns import text
 
-ROWS = 1 << 16
+ROWS = 1 << 15
 BYTES = 32 << 20
 """Of the documents of a slice, unless a single one is longer."""
 

@@ -1,30 +1,36 @@
 """Writes records sorted by time, as one Parquet file, in bounded memory."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from shipper.archive.look import Rows, texts
+from shipper.archive.look import Rows
 from shipper.archive.slices import MICROSECOND, slices
+from shipper.archive.stitch import stitch
 from shipper.store.columns import COLUMNS, no_rows, quoted, text
 from shipper.store.disk import sync_file
 
 ROW_GROUP = 16_384
 """Rows: a reader who wants an hour fetches one too many at each end; smaller ones make the footer large."""
 OPTIONS = f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {ROW_GROUP}"
+ALL_OPTIONAL = "SET disabled_optimizers = 'statistics_propagation'"
+"""Otherwise a column that DuckDB knows to have no NULL in a slice is made another kind of column there."""
 COLUMN_LIST = ", ".join(quoted(name) for name in [*COLUMNS, "doc"])
 
 
 def write_sorted(connection: Any, source: Rows, target: Path, scratch: Path) -> None:
     """Copies rows to a new file by `@timestamp`, then `event.id`; what has none comes first: just the other way round
     than search answers."""
+    connection.execute(ALL_OPTIONAL)
     spans = {file: _span(connection, source._replace(files=[file])) for file in source.files}
-    parts = []
+    parts: list[Path] = []
     for number, part in enumerate(slices(connection, source)):
         files = [file for file, span in spans.items() if part.overlaps(*span)]
         parts.append(scratch / f"slice-{number:06d}.parquet")
         _write_slice(connection, source._replace(files=files, where=part.where), parts[-1])
-    _join(connection, parts, target)
+    if parts:
+        stitch(parts, target)
+    else:
+        connection.execute(f"COPY ({no_rows()}) TO {text(target)} ({OPTIONS})")
     target.chmod(0o600)
     sync_file(target)
 
@@ -40,13 +46,3 @@ def _write_slice(connection: Any, source: Rows, target: Path) -> None:
     rows = f"{no_rows()} UNION ALL BY NAME SELECT * {source.found}"
     query = f'SELECT {COLUMN_LIST} FROM ({rows}) ORDER BY "@timestamp" NULLS FIRST, "event.id" NULLS FIRST'
     connection.execute(f"COPY ({query}) TO {text(target)} ({OPTIONS})")
-
-
-def _join(connection: Any, parts: Sequence[Path], target: Path) -> None:
-    if not parts:
-        connection.execute(f"COPY ({no_rows()}) TO {text(target)} ({OPTIONS})")
-        return
-    rows = f"SELECT {COLUMN_LIST} FROM read_parquet({texts(map(str, parts))})"
-    connection.execute(f"COPY ({rows}) TO {text(target)} ({OPTIONS})")
-    for part in parts:
-        part.unlink()
