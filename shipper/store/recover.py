@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from shutil import rmtree
 from typing import NamedTuple
 
 from shipper.errors import ShipperError, StateMismatch
@@ -51,7 +52,7 @@ def recover(data: Path, state: State, streams: Sequence[str] = STORED) -> None:
     for segment in segments:
         if segment.form == "ndjson":
             _cut(segment.path(data), segment.bytes)
-    _remove_spills(data / "tmp")
+    remove_spills(data / "tmp")
 
 
 def refuse_lost_state(data: Path) -> None:
@@ -124,14 +125,12 @@ def _remove(paths: list[Path]) -> None:
         sync_folder(folder)
 
 
-def _remove_spills(folder: Path) -> None:
-    """Spill folders are named after the process that made them: `seal-4711`."""
+def remove_spills(folder: Path) -> None:
+    """Removes the working folders of processes that are gone, whose numbers they end with: `seal-4711`."""
     for spill in folder.glob("*-*"):
         pid = spill.name.rpartition("-")[2]
         if spill.is_dir() and pid.isdigit() and not _is_running(int(pid)):
-            for file in spill.iterdir():
-                file.unlink()
-            spill.rmdir()
+            rmtree(spill, ignore_errors=True)
 
 
 def _is_running(pid: int) -> bool:

@@ -4,8 +4,6 @@ What is on hold or locked stays, whole days of a dataset, and is named. Everythi
 anywhere, the same erasure run again does what is left.
 """
 
-import os
-import shutil
 import socket
 from collections import defaultdict
 from collections.abc import Iterator
@@ -21,6 +19,7 @@ from shipper.errors import ShipperError
 from shipper.fields import value
 from shipper.model import StateChange
 from shipper.objects.store import NeedsRestore
+from shipper.store.recover import remove_spills
 from shipper.store.sealer import seal_now
 from shipper.tier.audit import ERASE_REFUSED, ERASED, audit, who
 from shipper.tier.certificate import Line, Proof, certificate, keep
@@ -141,7 +140,8 @@ class Erasure:
         with quiet(reach.data, reach.state, reach.clock):
             self._from_hot()
             self._derived.erase()
-        _remove_leftovers(reach.data / "tmp")
+        # Working folders of processes that were killed hold records too.
+        remove_spills(reach.data / "tmp")
         return self._finish(self._subject.struck(reason))
 
     def _from_archived(self, one: Archived) -> None:
@@ -254,21 +254,3 @@ def _joined(found: dict[str, Matches]) -> Matches:
         for key, ids in some.items():
             matches[key] += ids
     return matches
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Working folders of processes that were killed hold records too."""
-    for each in folder.glob("*-*"):
-        pid = each.name.rpartition("-")[2]
-        if each.is_dir() and pid.isdigit() and not _is_running(int(pid)):
-            shutil.rmtree(each, ignore_errors=True)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -42,6 +42,7 @@ class Tables:
             *self._quarantine(),
             *self._windows(),
             *self._holds(),
+            *self._errors(),
         ]
 
     def _alerts(self) -> Iterator[StateChange]:
@@ -89,14 +90,19 @@ class Tables:
         """What is left of an alert: nothing when it is about the subject or had no other evidence."""
         if self._subject.is_of(alert):
             return None
+        if self._subject.mentioned(alert.description):
+            alert = replace(alert, description=self._subject.struck(alert.description))
         evidence = [each for each in alert.evidence if each not in self._erased]
         if len(evidence) == len(alert.evidence):
             return alert
         return replace(alert, evidence=evidence) if evidence else None
 
     def _quarantine(self) -> Iterator[StateChange]:
-        for row in self._state.rows("SELECT seq, doc, event_id, stream FROM quarantine"):
+        for row in self._state.rows("SELECT seq, doc, event_id, reason FROM quarantine"):
             if not (self._subject.matches_raw(row["doc"]) or row["event_id"] in self._erased):
+                if self._subject.mentioned(row["reason"]):
+                    struck = self._subject.struck(row["reason"])
+                    yield StateChange("UPDATE quarantine SET reason = ? WHERE seq = ?", (struck, row["seq"]))
                 continue
             if self._kept(row["doc"]):
                 self.refused["quarantine"] += 1
@@ -120,6 +126,16 @@ class Tables:
                 yield StateChange(
                     "UPDATE holds SET query = ? WHERE id = ?", (self._subject.struck(row["query"]), row["id"])
                 )
+
+    def _errors(self) -> Iterator[StateChange]:
+        """Of what a sink or a move failed for, whose words may quote a record."""
+        for row in self._state.rows("SELECT key, value FROM status"):
+            if self._subject.mentioned(row["value"].decode(errors="replace")):
+                yield StateChange("DELETE FROM status WHERE key = ?", (row["key"],))
+        for row in self._state.rows("SELECT seq, failure FROM moves WHERE failure <> ''"):
+            if self._subject.mentioned(row["failure"]):
+                struck = self._subject.struck(row["failure"])
+                yield StateChange("UPDATE moves SET failure = ? WHERE seq = ?", (struck, row["seq"]))
 
 
 def ids_in(docs: Iterable[bytes]) -> Iterator[str]:

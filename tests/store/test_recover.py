@@ -259,7 +259,8 @@ def test_spill_folders_of_dead_processes_go_and_others_stay(data):
     """They are named after the process."""
     for name in (f"read-{os.getpid()}", "seal-999999999"):
         (data / "tmp" / name).mkdir(parents=True)
-        (data / "tmp" / name / "spill").write_bytes(b"x")
+        (data / "tmp" / name / "inner").mkdir()
+        (data / "tmp" / name / "inner" / "spill").write_bytes(b"x")
     recover(data, State(data / "state.db"))
 
     assert [path.name for path in (data / "tmp").iterdir()] == [f"read-{os.getpid()}"]
