@@ -90,8 +90,12 @@ def _like(part: str | Wild) -> str:
 
 
 def _words(literal: str, regex: str) -> Condition:
-    """A look for a piece of the words first, because it costs a tenth of the exact answer."""
-    return lambda value: Where(f"(contains(lower({value}), ?) AND regexp_matches(lower({value}), ?))", (literal, regex))
+    """A look for a piece of the words first, because it costs a tenth of the exact answer. Not with AND: within another
+    CASE, DuckDB would take both of every value."""
+    return lambda value: Where(
+        f"(CASE WHEN contains(lower({value}), ?) THEN regexp_matches(lower({value}), ?) ELSE false END)",
+        (literal, regex),
+    )
 
 
 # ── intervals ─────────────────────────────────────────────────────────────────────────────────────────────────────────
