@@ -11,6 +11,8 @@ from shipper.cli.main import Settings, run_command
 from shipper.cli.tier_restore import restore
 from shipper.clock import iso
 from shipper.elastic.connect import Connection, Elastic
+from shipper.elastic.privileges import roles
+from shipper.elastic.template import restored_template
 from shipper.errors import LockHeld, ShipperError, UsageError
 from shipper.lock import hold
 from shipper.objects.folder import FolderStore
@@ -39,9 +41,9 @@ class Place:
     def _open(self, place, data, _):
         return self.slow if place == "slow" else FolderStore(data / place)
 
-    def into(self, url, name="app"):
+    def into(self, url, name="app", **how):
         """From now on the pipeline's sink is an Elasticsearch there, or the embedded store."""
-        sink = {"type": "elasticsearch", "url": url} if url else {"type": "embedded"}
+        sink = {"type": "elasticsearch", "url": url, **how} if url else {"type": "embedded"}
         source = {"type": "tail", "paths": ["/nowhere/*.log"]}
         rules = {"rules": [], "secrets": []}
         tiers = {"hot": "30d", "warm": {"until": "60d", "to": "archive"}, "cold": {"until": "3650d"}}
@@ -257,6 +259,23 @@ def test_what_elasticsearch_refuses_is_told(place, elasticsearch, name):
     code, out, err = place.into(elasticsearch.url, name)("--since=2026-11-18")
     assert (code, out[-1]) == (1, f"restored-{name}-{DAYS[0]}: 1 record of backend")
     assert err[0].startswith("shipper tier restore: not taken by Elasticsearch: f-1: ")
+
+
+@pytest.mark.parametrize("who", ["tier", "run"])
+def test_the_role_that_setup_prints_is_enough(place, secure_elasticsearch, name, who):
+    """Once somebody who may has made the template; who may not write there is told what is missing."""
+    (template,) = restored_template(name).items()
+    secure_elasticsearch.request("PUT", f"/_index_template/{template[0]}", template[1])
+    body = {"name": "test", "role_descriptors": {who: roles(name)[who]}}
+    key = secure_elasticsearch.request("POST", "/_security/api_key", body)["encoded"]
+    place.into(secure_elasticsearch.url, name, ca=secure_elasticsearch.ca, api_key=key).fill()
+    if who == "run":
+        with pytest.raises(ShipperError, match="granted by the index privileges .*; what is restored so far stays"):
+            place(SINCE, UNTIL)
+    else:
+        assert (place(SINCE, UNTIL)[0], len(documents(secure_elasticsearch, name))) == (0, 9)
+        settings = Connection(url=secure_elasticsearch.url, ca=secure_elasticsearch.ca, api_key=key)
+        assert len(expire(place.state, Elastic(settings), time.time() + 8 * DAY_S)) == 3
 
 
 def test_a_server_that_is_away_is_one_line(place):
