@@ -270,7 +270,7 @@ def test_the_role_that_setup_prints_is_enough(place, secure_elasticsearch, name,
     key = secure_elasticsearch.request("POST", "/_security/api_key", body)["encoded"]
     place.into(secure_elasticsearch.url, name, ca=secure_elasticsearch.ca, api_key=key).fill()
     if who == "run":
-        with pytest.raises(ShipperError, match="granted by the index privileges .*; what is restored so far stays"):
+        with pytest.raises(ShipperError, match=r"granted by the index privileges .*; what is restored so far stays"):
             place(SINCE, UNTIL)
     else:
         assert (place(SINCE, UNTIL)[0], len(documents(secure_elasticsearch, name))) == (0, 9)
