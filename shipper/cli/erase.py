@@ -113,10 +113,12 @@ def _proven(report: Report) -> str:
     proof = report.proof
     if proof.problems:
         return "Searched again, but not everywhere: run the same command again when all can be read."
+    if not proof.found:
+        return "Searched again in all tiers: none is found."
+    found = "1 record is found" if proof.found == 1 else f"{proof.found} records are found"
     if proof.is_absent:
-        stays = f", all of them among what stays: {proof.found}" if proof.found else ": none"
-        return f"Searched again in all tiers{stays}."
-    return f"Searched again: {proof.found} records are found, maybe new ones. Run the same command again."
+        return f"Searched again in all tiers: {found}, and had to stay."
+    return f"Searched again in all tiers: {found} that should not be, maybe new. Run the same command again."
 
 
 def _print_lines(console: Console, heading: str, lines: Sequence[Line]) -> None:
@@ -124,11 +126,13 @@ def _print_lines(console: Console, heading: str, lines: Sequence[Line]) -> None:
         return
     console.print(heading)
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("where", "dataset", "day", "records", "why"):
+    reasons = any(line.refused for line in lines)
+    for name in ("where", "dataset", "day", "records", *(["why"] if reasons else [])):
         table.add_column(name, justify="right" if name == "records" else "left", overflow="fold")
     for line in lines[:SHOWN]:
         rows = "?" if line.rows is None else f"{line.rows:,}"
-        table.add_row(line.where, escape(line.dataset), line.day, rows, escape(line.refused))
+        why = [escape(line.refused)] if reasons else []
+        table.add_row(line.where, escape(line.dataset), line.day, rows, *why)
     console.print(table)
     if len(lines) > SHOWN:
         console.print(f"… and {len(lines) - SHOWN} more: --format json")

@@ -128,7 +128,7 @@ def _days(protection: Protection) -> str:
     if not days:
         return "no archived day has such a record yet; of what is hot, and of what comes, it is asked at every delete"
     more = f" and {len(days) - SHOWN} more" if len(days) > SHOWN else ""
-    return f"it keeps {len(days)} archived: {', '.join(map(printable, days[:SHOWN]))}{more}"
+    return f"it keeps {len(days)} archived {'day' if len(days) == 1 else 'days'}: {', '.join(map(printable, days[:SHOWN]))}{more}"
 
 
 def _told(protection: Protection, one: str, several: str) -> int:
