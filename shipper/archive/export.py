@@ -16,7 +16,7 @@ from shipper.store.child import serve
 from shipper.store.columns import text
 from shipper.store.read import open_duckdb
 
-MEMORY = ("100MB", "200MB", "800MB")
+MEMORY = ("150MB", "300MB", "900MB")
 """DuckDB's limit at the first attempt and after each one that failed for want of memory (documents of many MiB)."""
 Job = dict[str, Any]
 
