@@ -1,13 +1,14 @@
 """One archived object, read piece by piece through the cache: only what is asked for is fetched, and only once."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
 
+from shipper.archive.away import Away
 from shipper.archive.manifest import Part
 from shipper.objects.cache import BlockCache
-from shipper.objects.store import Damaged, ObjectStore, Told
+from shipper.objects.store import Damaged, Told
 
 BLOCK = 128 << 10
 """Bytes of a piece."""
@@ -27,7 +28,7 @@ Pool = ThreadPoolExecutor
 class Ranges:
     """The bytes of one part. Any number of threads may read. Raises what the store raises, and `Damaged`."""
 
-    def __init__(self, store: ObjectStore, part: Part, cache: BlockCache, pool: Pool, told: Told) -> None:
+    def __init__(self, store: Away, part: Part, cache: BlockCache, pool: Pool, told: Told) -> None:
         self.part = part
         self._store = store
         self._cache = cache
@@ -159,6 +160,3 @@ def _runs(numbers: Sequence[int]) -> list[range]:
         else:
             found.append(range(number, number + 1))
     return found
-
-
-Opened = Callable[[str], Ranges]

@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 
 import click
@@ -128,8 +128,8 @@ def search(
             click.echo(number)
         else:
             show(fetching.before(find(chosen.stores, question, limit, left_out.unreadable)), form, heading=True)
-        left_out.tell_others()
         parts = fetching.reading.frozen
+        left_out.tell_others({each.one.day.replace(".", "-") for each in parts})
         for text in frozen.told(parts, offer=not wanted_back):
             _say(text)
         if wanted_back and parts and chosen.place is not None:
@@ -158,8 +158,10 @@ class LeftOut:
             self._fetching.clear()
             _say(f"{alike[0]} can't be read now and is left out: {plain(reason)}")
 
-    def tell_others(self) -> None:
-        for first, *others in self.reasons.values():
+    def tell_others(self, besides: Set[str]) -> None:
+        """All but those `besides`, which are told in another way."""
+        for first, *more in self.reasons.values():
+            others = [each for each in more if each not in besides]
             if others:
                 _say(f"left out as {first}: {', '.join(others)}")
 

@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from shipper.archive.away import Away
 from shipper.archive.ledger import Archived
 from shipper.archive.manifest import Part
 from shipper.archive.names import TIERS
@@ -71,7 +72,7 @@ class ArchiveStore:
         self._tiers = frozenset(tiers)
         self._cache = BlockCache(data / CACHE, cache_bytes)
         self._stack = ExitStack()
-        self._places: dict[str, ObjectStore] = {}
+        self._places: dict[str, Away] = {}
         self._ranges: dict[str, Ranges] = {}
         self._duckdb: Any = None
         self._system: Any = None
@@ -226,12 +227,12 @@ class ArchiveStore:
         one, part = found
         if part.storage_class not in SPEEDS or self._is_local(one.place) or self._cache.was_whole(part.sha256):
             return None
-        stored = self.place(one.place).head(part.key)
+        stored = self._place(one.place).head(part.key)
         return None if stored is None or stored.readable else Frozen(one, part, stored.restoring)
 
     def _file(self, found: Found) -> str:
         one, part = found
-        store = self.place(one.place)
+        store = self._place(one.place)
         if self._is_local(one.place):
             path = Path(store.where, part.key)
             if not path.is_file():
@@ -245,11 +246,11 @@ class ArchiveStore:
         return f"shipper://{part.sha256}"
 
     def _is_local(self, place: str) -> bool:
-        return "://" not in self.place(place).where
+        return "://" not in self._place(place).where
 
-    def place(self, place: str) -> ObjectStore:
+    def _place(self, place: str) -> Away:
         if place not in self._places:
-            self._places[place] = self._open_place(place)
+            self._places[place] = Away(self._open_place(place))
         return self._places[place]
 
 

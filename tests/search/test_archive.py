@@ -335,6 +335,15 @@ def test_a_bucket_that_is_away_is_named_day_by_day(remote):
     assert remote.find() == DAYS[::-1]
 
 
+def test_a_bucket_that_stays_away_is_not_asked_for_every_day(remote):
+    """After two days it is known."""
+    remote.put(*(record(number, f"2026-01-{10 + number}T10:00:00Z") for number in range(9)))
+    keys = [one.manifest.parts[0].key for one in archived(remote.state)]
+    remote.objects.fail = dict.fromkeys(keys, Unreachable("no answer"))
+    assert remote.find("seq:>=0", told=[(f"2026.01.{18 - number}", "no answer") for number in range(9)]) == []
+    assert len(remote.objects.asked) == 2
+
+
 def test_a_part_that_is_replaced_while_it_is_opened_is_read_anew(remote):
     """Something was erased from its day: what stands in the ledger now is read."""
     remote.put(record(0), record(1))
