@@ -21,6 +21,7 @@ from shipper.everywhere import Everywhere
 from shipper.lock import hold
 from shipper.state import State, save_status
 from shipper.store.disk import make_folder
+from shipper.store.recover import remove_spills
 from shipper.tier.archive import Archive
 from shipper.tier.elastic import ElasticHot
 from shipper.tier.embedded import EmbeddedHot
@@ -85,6 +86,8 @@ def tiering(
     clock, told = clock or SystemClock(), told or Told()
     tiers, scratch = tiers_of(plan), data / "tmp" / f"tier-{os.getpid()}"
     make_folder(scratch.parent, data)
+    # A killed mover leaves up to a day of records behind, and where Elasticsearch is the hot store nobody else clears it.
+    remove_spills(scratch.parent)
     with ExitStack() as stack:
         everywhere = stack.enter_context(closing(Everywhere(data, state, plan)))
         hot = stack.enter_context(closing(hot_of(plan, data, state, clock)))

@@ -1,5 +1,6 @@
 """When days are moved beside a run, and what becomes of a move that fails or is in the way."""
 
+import os
 from contextlib import closing
 from datetime import UTC, datetime
 
@@ -142,3 +143,12 @@ def test_a_pipeline_without_tiers_moves_nothing(tmp_path, state):
     """And says what to write."""
     with pytest.raises(UsageError, match="has no `tiers`"), tiering(pipeline(tmp_path), tmp_path, state):
         pass
+
+
+def test_what_a_killed_mover_left_is_cleared(tmp_path, state):
+    """Where Elasticsearch is the hot store nobody else would do it, and it may be a whole day of records."""
+    gone, mine = (tmp_path / "tmp" / f"tier-{number}" for number in (2**22 + 1, os.getpid()))
+    for folder in (gone, mine):
+        (folder / "written").mkdir(parents=True)
+    with tiering(pipeline(tmp_path, tiers=POLICY), tmp_path, state):
+        assert (gone.exists(), mine.exists()) == (False, True)
