@@ -35,7 +35,7 @@ class Taken(NamedTuple):
 
 
 class Hot(Protocol):
-    """Methods raise `ShipperError`; `elastic.connect.ElasticError` is one."""
+    """Methods raise `ShipperError`."""
 
     kind: str
     """`embedded` or `elasticsearch`."""

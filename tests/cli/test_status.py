@@ -3,6 +3,7 @@
 import orjson
 from click.testing import CliRunner
 
+from shipper.archive.ledger import mark_segments
 from shipper.cli.main import cli
 from shipper.cli.sizes import human_bytes, human_seconds
 from shipper.clock import ManualClock
@@ -10,6 +11,7 @@ from shipper.lock import hold
 from shipper.state import State, save_status
 from shipper.store.waiting import Waiting
 from tests.batches import finished
+from tests.store.store import YESTERDAY, Store, row
 
 
 def status(data, *more):
@@ -50,6 +52,19 @@ def test_names_the_process_that_runs(tmp_path):
     with hold(tmp_path, "tail"):
         assert "running (shipper (process" in status(tmp_path).stdout
     assert "not running" in status(tmp_path).stdout
+
+
+def test_shows_apart_what_is_archived_and_waits_to_be_deleted(tmp_path):
+    """It takes room still."""
+    store = Store(tmp_path)
+    store.commit(row(1), time=YESTERDAY)
+    store.commit(row(2), start=10)
+    store.state.run(*mark_segments([1], 0.0))
+    store.close()
+    shown = status(tmp_path).stdout
+
+    assert "records: 1 in 1 segments, 10 B, 2025.11.23\n" in shown
+    assert "archived: 1 in 1 segments wait to be deleted, 10 B\n" in shown
 
 
 def test_a_folder_where_nothing_was_stored_is_one_line(tmp_path):
