@@ -7,6 +7,7 @@ import pytest
 from shipper.archive import ledger
 from shipper.archive.manifest import EXPIRED, PUBLISHED, Manifest, digest, receipt_from
 from shipper.archive.names import manifest_key, next_part_key, receipt_key, revised_key
+from shipper.errors import ShipperError
 from shipper.model import StateChange
 from shipper.objects.store import Locked
 from shipper.tier.adopt import adopt
@@ -232,3 +233,31 @@ def test_an_archive_that_does_not_fit_together_is_not_taken_over(world, tmp_path
 
 def test_an_empty_place_is_nothing_to_take_over(world):
     assert adopt(world.objects, "archive", world.state) == 0
+
+
+def test_an_act_ends_the_one_that_was_cut_short_before_it(world):
+    """Otherwise the chain would have two receipts of one number."""
+    first = manifest(world)
+    other = replace(first, dataset="audit", parts=(prove(world, key=f"warm/audit/{day(0)}.parquet"),))
+
+    def kill(key):
+        if key == receipt_key(1):
+            raise Killed
+
+    world.objects.at("put", kill)
+    with pytest.raises(Killed):
+        world.archive().publish(first, PUBLISHED, "")
+    world.objects = Faulty(world.objects.store)
+    receipt = world.archive().publish(other, PUBLISHED, "")
+    assert (receipt.number, [one.dataset for one in ledger.archived(world.state)]) == (2, ["audit", "backend"])
+
+
+def test_nothing_is_touched_where_another_shipper_has_gone_on(world):
+    """Its manifest of the same day stays."""
+    key = manifest_key("warm", "backend", day(0))
+    made = manifest(world)
+    world.objects.put(receipt_key(1), b"theirs")
+    world.objects.put(key, b"theirs")
+    with pytest.raises(ShipperError, match="another shipper writes to this place"):
+        world.archive().publish(made, PUBLISHED, "")
+    assert (world.objects.get(key), ledger.archived(world.state), world.archive().settle()) == (b"theirs", [], False)

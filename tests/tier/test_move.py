@@ -6,6 +6,7 @@ from shipper.archive import ledger
 from shipper.objects.folder import FolderStore
 from shipper.objects.store import Locked, Unreachable
 from shipper.tier.move import Mover
+from tests.tier.slow_objects import SlowFolder
 from tests.tier.world import Killed, World, at, day
 
 
@@ -401,3 +402,48 @@ def test_the_union_of_all_tiers_is_the_same_every_morning(tmp_path):
 def _age(doc, number):
     days = {day(each): each for each in range(60)}
     return number - days[doc.decode().split('"event.id":"f-')[1][:10]]
+
+
+def test_a_cold_copy_that_vanished_in_grace_keeps_the_warm_one(world):
+    for _ in world.on(8, 9, 31):
+        pass
+    world.objects.delete(f"cold/backend/{day(0)}.parquet")
+    [(_, report)] = world.on(32)
+    assert ([move.dataset for move in report.failed], world.tiers_of(day(0))) == (["backend"], ["cold", "cold", "warm"])
+
+
+def test_warm_bytes_are_read_before_they_go_where_they_cannot_be_read(tmp_path):
+    """The copy of a wrong byte has the right size, and the checksum that was noted of the right one."""
+    world = World(tmp_path, SlowFolder, now=at(8), cold={"until": "365d", "storage_class": "GLACIER"})
+    world.store(day(0), 1)
+    world.objects.storage_class = "STANDARD"
+    world.objects.until = dict.fromkeys([f"warm/backend/{day(0)}.parquet"], at(999))
+    for _ in world.on(8, 9):
+        pass
+    part = ledger.archived(world.state)[0].manifest.parts[0]
+    head = world.objects.head
+    world.objects.head = lambda key: (there := head(key)) and there._replace(sha256=part.sha256)
+    path = world.data / "archive" / part.key
+    path.write_bytes(path.read_bytes()[:-2] + b"x\n")
+    [(_, report)] = world.on(31)
+    assert ("read back" in report.failed[0].failure, world.tiers_of(day(0))) == (True, ["warm"])
+
+
+def test_what_a_killed_move_had_put_is_gone_when_its_records_are(world):
+    """They were erased from the hot store before the move went on."""
+    with pytest.raises(Killed):
+        world.run(kill_at=world_boundaries(world, "verified"))
+    put = [key for key in world.objects_there() if "/audit/" in key]
+    world.hot.docs[day(0)] = [doc for doc in world.hot.docs[day(0)] if b"audit" not in doc]
+    world.run()
+    assert (len(put), [key for key in world.objects_there() if "/audit/" in key]) == (1, [])
+
+
+def world_boundaries(world, step):
+    """The number of a boundary, from a run over a copy of the same day."""
+    folder = world.data / "copy"
+    folder.mkdir()
+    other = World(folder, now=world.clock.now())
+    other.hot.docs = {each: list(docs) for each, docs in world.hot.docs.items()}
+    other.run()
+    return other.passed.index(step) + 1
