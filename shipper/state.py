@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from shipper.errors import ShipperError, StateMismatch
 from shipper.model import Alert, Batch, Progress, StateChange
 
 SCHEMA_VERSION = 2
+RESERVE, LEAST_LOG, FEWEST_SPARE = 1 << 20, 1 << 19, 64
+"""Bytes that are reserved at a time; bytes of SQLite's log and pages of the file that there have to be."""
 
 SCHEMA = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -145,6 +147,31 @@ class State:
         with self.transaction() as db:
             for change in changes:
                 db.execute(change.sql, change.values)
+
+    # ── a full disk ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def reserve(self) -> None:
+        """Sees to it that small commits go on when the disk is full: pages to spare in the file, and room in the log
+        before it, which is written over from its beginning. Without a word where there is no room for that now."""
+        spare = int(self.rows("PRAGMA freelist_count")[0][0])
+        if spare >= FEWEST_SPARE and self._log_size() >= LEAST_LOG:
+            return
+        with suppress(sqlite3.OperationalError):
+            with self.transaction() as db:
+                db.execute("CREATE TABLE reserve(room BLOB)")
+                db.execute("INSERT INTO reserve VALUES (zeroblob(?))", (RESERVE,))
+                db.execute("DROP TABLE reserve")
+            self.make_room()
+
+    def make_room(self) -> None:
+        """Brings what stands in the log into the file, so that the log begins anew: it takes no room to write there."""
+        self.rows("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def _log_size(self) -> int:
+        try:
+            return os.stat(f"{self.path}-wal").st_size
+        except OSError:
+            return 0
 
     # ── the commit ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -308,6 +308,7 @@ class Writer(threading.Thread):
         }
         try:
             state.run(save_status("run", status))
+            state.reserve()
         except sqlite3.OperationalError as error:
             log.say("warning", "the status could not be stored", reason=str(error))
 

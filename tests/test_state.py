@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -99,6 +100,28 @@ def test_a_full_disk_is_told_as_it_is(state):
     state.rows("PRAGMA max_page_count=10000")
     state.set_meta("key", "stored")
     assert state.meta("key") == "stored"
+
+
+def test_small_commits_go_on_when_nothing_has_room(state):
+    """Neither the file nor the log before it may grow, as on a full disk; the log is written over."""
+    state.reserve()
+    state.rows(f"PRAGMA max_page_count={state.rows('PRAGMA page_count')[0][0]}")
+    log = Path(f"{state.path}-wal").stat().st_size
+    for number in range(200):
+        state.set_meta(f"file {number}", "x" * 300)
+        state.make_room()
+    assert (state.meta("file 199"), Path(f"{state.path}-wal").stat().st_size) == ("x" * 300, log)
+
+
+def test_what_is_reserved_stays_as_it_is_until_it_is_used_up(state):
+    """Looking costs next to nothing; then there is as much again."""
+    state.reserve()
+    size, spare = (state.rows(f"PRAGMA {name}")[0][0] for name in ("page_count", "freelist_count"))
+    state.reserve()
+    assert (state.rows("PRAGMA page_count")[0][0], spare >= 256) == (size, True)
+    state.set_meta("key", "x" * 4096 * (spare - 10))
+    state.reserve()
+    assert state.rows("PRAGMA freelist_count")[0][0] >= 256
 
 
 def test_what_an_older_shipper_wrote_gets_the_tables_it_lacks(tmp_path):

@@ -186,7 +186,7 @@ class Tail:
             except OSError as error:
                 self._complain(family.base, error)
                 self._wait_for(family, now)
-        if not self._adopt(new):
+        if not self._adopt(new, looked):
             return []
         for family in looked:
             family.accept()
@@ -206,26 +206,44 @@ class Tail:
         for path in self._watch.take(now):
             self._families.changed(path, now)
 
-    def _adopt(self, new: list[Tracked]) -> bool:
+    def _adopt(self, new: list[Tracked], looked: list[Family]) -> bool:
         """Stores files seen for the first time before anything of them is read: their id has to survive. With `--once`
         there is no later look that would find them, so it is tried until it works or the run is stopped."""
-        while not self._stored(new):
+        while not self._stored(new, looked):
             if not self._context.once or self._stopped.wait(self._config.poll_s):
                 return False
         return True
 
-    def _stored(self, new: list[Tracked]) -> bool:
+    def _stored(self, new: list[Tracked], looked: list[Family]) -> bool:
         if not new:
             return True
-        sql, values = save_progress(tracked.progress() for tracked in new)
+        grown = [(tracked.size, tracked.file_id) for family in looked for tracked in family.files if not tracked.done]
         try:
-            with self._context.state.transaction() as db:
-                db.executemany(sql, values)
+            self._store(new, grown)
         except sqlite3.OperationalError as error:
             self._say_once(str(self._context.state.path), "new files wait, tried again", str(error))
             return False
         self._complained.discard(str(self._context.state.path))
         return True
+
+    def _store(self, new: list[Tracked], grown: list[tuple[int, str]]) -> None:
+        """`grown`: size and id of known files. What was rotated grows no more, so after a crash it is known how much of
+        one that is gone by then was lost. Small commits have room on a full disk (see `State.reserve`).
+
+        Raises `sqlite3.OperationalError`."""
+        state = self._context.state
+        sql, values = save_progress(tracked.progress() for tracked in new)
+
+        def store() -> None:
+            with state.transaction() as db:
+                db.executemany(sql, values)
+                db.executemany("UPDATE files SET size = max(size, ?) WHERE file_id = ?", grown)
+
+        try:
+            store()
+        except sqlite3.OperationalError:
+            state.make_room()
+            store()
 
     def _origin(self, tracked: Tracked) -> Origin:
         return Origin(tracked.file_id, tracked.family, self._config.dataset, self._config.timezone)
