@@ -13,6 +13,7 @@ from shipper.elastic.connect import Elastic, ElasticError
 from shipper.elastic.connection import Connection
 from shipper.elastic.template import templates
 from shipper.errors import ShipperError
+from shipper.tier import elastic as module
 from shipper.tier.elastic import NOTHING, ElasticHot
 from shipper.tier.hot import HotDay
 from shipper.tier.patient import Patient
@@ -104,6 +105,20 @@ def test_what_comes_behind_a_point_is_late_and_taken_alone(day):
     assert (lines(second), second.rows) == ([record(10), record(11), record(12)], 3)
     assert lines(day.take(second.point)) == [record(13)]
     assert lines(day.take(first.point)) == [record(number) for number in range(10, 14)]
+
+
+@on_8
+def test_what_not_every_copy_has_stored_is_late(day, monkeypatch):
+    """Though it is searchable: a record with a lower number may still be on its way."""
+    day.put(*map(record, range(10)))
+    checkpoint = module._checkpoint
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "_checkpoint", lambda copies: min(1, checkpoint(copies)))
+        first = day.take()
+        assert first.rows < 10
+    assert day.hot.late(DAY, first.point) == 10 - first.rows
+
+    assert sorted([*lines(first), *lines(day.take(first.point))]) == sorted(map(record, range(10)))
 
 
 @on_8
