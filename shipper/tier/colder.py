@@ -72,7 +72,7 @@ class Colder:
         move.detail["copied"] = [asdict(part) for part in parts]
         changes = [ledger.put_in_grace(source), moving.change(move, PUBLISHED)]
         moving.archives(place).publish(manifest, COPIED, f"move {move.seq}", changes)
-        moving.protect(place, move.dataset, move.day, [part.key for part in parts])
+        moving.hand_on_hold(place, move.dataset, move.day, new=[part.key for part in parts])
         move.step = PUBLISHED
         moving.passed(PUBLISHED)
 
@@ -87,7 +87,8 @@ class Colder:
         else:
             copies = [one for one in moving.there(move.day, move.dataset) if one.tier == move.to_tier]
             self._check_copy(source, copies)
-            moving.let_go(place, [part.key for part in source.manifest.parts])
+            old, new = ([part.key for one in some for part in one.manifest.parts] for some in ([source], copies))
+            moving.hand_on_hold(place, move.dataset, move.day, new=new, old=old)
             archive.retire(source, DROPPED, f"move {move.seq}", moving.ended(move, what))
         move.step = DELETED
         moving.passed(DELETED)

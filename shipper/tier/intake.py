@@ -149,7 +149,7 @@ class Intake:
         manifests = [self._manifest(move.day, place, each, iso(now)) for each in parts]
         archive.publish_all(manifests, f"move {move.seq}", changes)
         for each in parts:
-            self._moving.protect(place, each["dataset"], move.day, [each["part"]["key"]])
+            self._moving.hand_on_hold(place, each["dataset"], move.day, new=[each["part"]["key"]])
 
     def _manifest(self, day: str, place: str, each: dict[str, Any], created: str) -> tuple[Manifest, str]:
         """With the parts that the day has already, and the act that this is."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from shipper import log
 from shipper.archive import ledger
 from shipper.archive.ledger import DELETED, MARKED, Archived, Move
 from shipper.archive.manifest import Part
@@ -48,9 +49,9 @@ class Moving:
     clock: Clock
     held: Callable[[str, str], object] = nothing
     """Dataset, day → true when a record of it is on hold."""
-    protect: Callable[[str, str, str, Sequence[str]], object] = nothing
-    """Place, dataset, day, keys: a held day's new objects get the store's own legal hold."""
-    let_go: Callable[[str, Sequence[str]], object] = nothing
+    protect: Callable[[str, str, str, Sequence[str]], Sequence[str]] = lambda *_: ()
+    """Place, dataset, day, keys: a held day's new objects get the store's own legal hold; what failed, a line each."""
+    let_go: Callable[[str, Sequence[str]], Sequence[str]] = lambda *_: ()
     """Place, keys: objects that a copy has taken the place of lose the one that was set here."""
     passed: Callable[[str], None] = nothing
     """Told of every step and every write that is done; raises `Stopped` when nothing more is to begin."""
@@ -126,6 +127,12 @@ class Moving:
             archive.discard(key)
         except Locked:
             self.passed(f"locked {key}")
+
+    def hand_on_hold(self, place: str, dataset: str, day: str, *, new: Sequence[str], old: Sequence[str] = ()) -> None:
+        """Legal holds of the store go with a held day, from its old objects to its new ones. The hold itself is in
+        force without them, so what fails is only said."""
+        for problem in (*self.protect(place, dataset, day, new), *(self.let_go(place, old) if old else ())):
+            log.say("warning", "a legal hold could not be handed on", day=day, reason=problem)
 
     def empty_folder(self, name: str) -> Path:
         """A folder below the scratch folder that is there and empty."""

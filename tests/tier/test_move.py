@@ -447,3 +447,16 @@ def world_boundaries(world, step):
     other.hot.docs = {each: list(docs) for each, docs in world.hot.docs.items()}
     other.run()
     return other.passed.index(step) + 1
+
+
+def test_legal_holds_of_the_store_go_with_a_held_day(world):
+    """The old copy loses its own only when the new one has it; what fails is said, and stops nothing."""
+    seen = []
+    for number in (8, 9, 31, 32):
+        world.clock.advance(at(number) - world.clock.now())
+        moving = world.moving()
+        moving.protect = lambda place, dataset, _, keys: [seen.append(("on", key)) or "away" for key in keys]
+        moving.let_go = lambda place, keys: [seen.append(("off", key)) or "away" for key in keys]
+        assert Mover(moving).run().failed == []
+    warm, cold = (f"{tier}/backend/{day(0)}.parquet" for tier in ("warm", "cold"))
+    assert [each for each in seen if "backend" in each[1]] == [("on", warm), ("on", cold), ("on", cold), ("off", warm)]
