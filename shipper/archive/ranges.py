@@ -10,7 +10,7 @@ from shipper.archive.manifest import Part
 from shipper.objects.cache import BlockCache
 from shipper.objects.store import Damaged, Told
 
-BLOCK = 128 << 10
+BLOCK = 64 << 10
 """Bytes of a piece."""
 SMALL = 1 << 20
 """An object up to so many bytes is fetched whole at the first look, and compared with its SHA-256 before it is used."""
