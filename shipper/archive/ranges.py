@@ -51,7 +51,7 @@ class Ranges:
         return b"".join(found)[start - first * BLOCK : stop - first * BLOCK]
 
     def _blocks(self, wanted: range) -> list[bytes]:
-        cached = {number: self._cache.get(self.part.sha256, number) for number in wanted}
+        cached = {number: self._cached(number) for number in wanted}
         missing = [number for number, block in cached.items() if block is None]
         if missing:
             coming = self._claim(missing)
@@ -93,9 +93,17 @@ class Ranges:
             del self._ends[next(iter(self._ends))]
         return found
 
+    def _cached(self, number: int) -> bytes | None:
+        """By its place in the object, and only if it is as long as pieces are now: an older shipper may have put it."""
+        block = self._cache.get(self.part.sha256, number * BLOCK)
+        return block if block is not None and len(block) == self._size(number) else None
+
+    def _size(self, number: int) -> int:
+        return min(BLOCK, self.part.bytes - number * BLOCK)
+
     def _known(self) -> set[int]:
         if self._held is None:
-            self._held = self._cache.held(self.part.sha256)
+            self._held = {start // BLOCK for start in self._cache.held(self.part.sha256) if not start % BLOCK}
         return self._held
 
     # ── fetching ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -109,7 +117,7 @@ class Ranges:
             if len(numbers) == self._count:
                 self._compare(raw)
             for number, block in blocks.items():
-                self._cache.put(self.part.sha256, number, block)
+                self._cache.put(self.part.sha256, number * BLOCK, block)
             self._note(blocks)
             yield blocks
 
@@ -139,7 +147,7 @@ class Ranges:
     def _compare_cached(self) -> None:
         total = sha256()
         for number in range(self._count):
-            block = self._cache.get(self.part.sha256, number)
+            block = self._cached(number)
             if block is None:  # Others have pushed it out.
                 return
             total.update(block)

@@ -24,7 +24,10 @@ LOOK_EVERY = 64 << 20
 
 
 class BlockCache:
-    """Numbered pieces of objects in a folder. One that can't be written (a full disk, no right) keeps nothing."""
+    """Pieces of objects in a folder, by a number: where they begin.
+
+    A folder that can't be written to (a full disk, no right) keeps nothing.
+    """
 
     def __init__(self, folder: Path, max_bytes: int = GIB) -> None:
         self.folder = folder
@@ -81,7 +84,7 @@ class BlockCache:
         rmtree(self.folder / sha256, ignore_errors=True)
 
     def _path(self, sha256: str, number: int) -> Path:
-        return self.folder / sha256 / f"{number:07d}"
+        return self.folder / sha256 / f"{number:012d}"
 
     def _mark(self, sha256: str) -> Path:
         return self.folder / f"{sha256}{GONE}"

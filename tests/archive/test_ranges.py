@@ -164,9 +164,18 @@ def test_a_failure_is_told_and_tried_again_by_the_next(opened):
 def test_a_damaged_piece_in_the_cache_is_fetched_again(opened):
     """From the store, which has it right."""
     opened.ranges.read(0, BLOCK)
-    path = opened.cache.folder / opened.part.sha256 / "0000000"
+    path = opened.cache.folder / opened.part.sha256 / "000000000000"
     path.write_bytes(path.read_bytes()[:-1])
     assert opened.ranges.read(0, BLOCK) == LARGE[:BLOCK]
+
+
+def test_pieces_of_another_size_are_not_taken_for_ours(opened):
+    """What an older shipper kept in larger ones, or in smaller ones."""
+    opened.cache.put(opened.part.sha256, 0, LARGE[: 2 * BLOCK])
+    opened.cache.put(opened.part.sha256, 2 * BLOCK, LARGE[2 * BLOCK : 2 * BLOCK + 5])
+    opened.cache.put(opened.part.sha256, 7, LARGE[7:9])
+    assert opened.ranges.read(0, 4 * BLOCK) == LARGE[: 4 * BLOCK]
+    assert opened.ranges.read(0, len(LARGE)) == LARGE
 
 
 def test_a_cache_that_keeps_nothing_changes_no_answer(tmp_path):

@@ -31,7 +31,7 @@ def test_what_was_put_is_there(cache):
 def test_a_damaged_piece_is_not_served(cache, damage):
     """Cut off, empty, or a flipped byte: it is fetched again."""
     cache.put(A, 0, b"piece")
-    path = cache.folder / A / "0000000"
+    path = cache.folder / A / "000000000000"
     path.write_bytes(damage(path.read_bytes()))
     assert cache.get(A, 0) is None
     assert not path.exists()
@@ -40,7 +40,7 @@ def test_a_damaged_piece_is_not_served(cache, damage):
 def test_a_piece_in_the_wrong_place_is_not_served(cache):
     """Its number is a part of what is checked."""
     cache.put(A, 0, b"piece")
-    (cache.folder / A / "0000000").rename(cache.folder / A / "0000001")
+    (cache.folder / A / "000000000000").rename(cache.folder / A / "000000000001")
     assert cache.get(A, 1) is None
 
 
@@ -49,7 +49,7 @@ def test_it_stays_below_its_limit(tmp_path):
     cache = BlockCache(tmp_path, 100_000)
     for number in range(50):
         cache.put(A, number, bytes(10_000))
-        os.utime(tmp_path / A / f"{number:07d}", (number, number))
+        os.utime(tmp_path / A / f"{number:012d}", (number, number))
         assert number == 0 or cache.get(A, 0) is not None
         assert used(tmp_path) <= 135_000
     assert cache.get(A, 49) is not None

@@ -280,6 +280,7 @@ def test_documents_are_fetched_only_beside_a_record_that_is_wanted(remote, monke
     few = remote.store.reading.fetched
     assert remote.find("seq:7000") == [docs[7_000]]
     assert (few < size * 0.6, remote.store.reading.fetched > size * 0.9) == (True, True)
+    assert remote.find() == docs[::-1]
 
 
 def test_all_of_a_day_is_counted_by_its_manifest(remote):
