@@ -271,8 +271,9 @@ def test_a_store_that_stays_away_ends_the_run_and_tells(tmp_path):
     world.store(day(0), 1)
     world.store(day(-1), 1)
     world.objects.away = 1000
-    report = world.run()
-    assert (len(report.failed), [state for state, *_ in world.alerts()]) == (1, ["open"])
+    reports = [world.run(), world.run()]
+    assert [len(report.failed) for report in reports] == [1, 1]
+    assert [(state, group["day"]) for state, group, _ in world.alerts()] == [("open", day(-1))]
     world.objects.away = 0
     assert (len(world.run().waiting), [state for state, *_ in world.alerts()]) == (2, ["resolved"])
 
@@ -375,7 +376,8 @@ def test_of_two_copies_of_an_archive_that_is_taken_over_the_warm_one_goes(world)
     forget_all(world)
     for _ in world.day_by_day(32, 35):
         assert world.archived() == world.written
-    assert world.tiers_of(day(0)) == ["cold", "cold"]
+    receipts, _ = ledger.chain(world.state, "archive")
+    assert (world.tiers_of(day(0)), receipts) == (["cold", "cold"], len(["published", "copied", "dropped"]) * 2)
 
 
 def test_a_hot_day_that_is_archived_already_is_not_archived_twice(world):
