@@ -86,7 +86,7 @@ def tiering(
     clock, told = clock or SystemClock(), told or Told()
     tiers, scratch = tiers_of(plan), data / "tmp" / f"tier-{os.getpid()}"
     make_folder(scratch.parent, data)
-    # A killed mover leaves up to a day of records behind, and where Elasticsearch is the hot store nobody else clears it.
+    # A killed mover leaves up to a day of records behind; where Elasticsearch is the hot store nobody else clears it.
     remove_spills(scratch.parent)
     with ExitStack() as stack:
         everywhere = stack.enter_context(closing(Everywhere(data, state, plan)))

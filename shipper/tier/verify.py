@@ -18,7 +18,7 @@ from shipper.archive.names import RECEIPTS, TIERS, manifest_key, receipt_key
 from shipper.archive.parquet import Exporter
 from shipper.clock import Clock
 from shipper.errors import ShipperError
-from shipper.objects.store import Missing, NeedsRestore, ObjectStore
+from shipper.objects.store import Damaged, Missing, NeedsRestore, ObjectStore
 from shipper.state import State
 from shipper.tier.acts import note_of
 from shipper.tier.patience import Patience
@@ -200,6 +200,8 @@ class Verifier:
             found.unread.append(part.key)
         except Missing:
             found.problems.append(Problem(part.key, "removed"))
+        except Damaged:
+            found.problems.append(Problem(part.key, "changed: it reads otherwise than it was stored"))
         else:
             if facts is None:
                 found.problems.append(Problem(part.key, f"changed: it reads {sha256}, stored was {part.sha256}"))

@@ -9,6 +9,7 @@ from shipper.archive import ledger
 from shipper.archive.manifest import ERASED, digest, manifest_from, to_bytes
 from shipper.archive.names import receipt_key
 from shipper.tier.verify import Verifier, Wanted
+from tests.faults.objects import flipped
 from tests.tier.slow_objects import SlowFolder
 from tests.tier.world import Killed, World, at, day
 
@@ -85,6 +86,20 @@ def test_bytes_that_read_differently_than_the_store_says_are_named(world):
     world.objects.head = lambda key: kept if key == PART else head(key)
     change(world, PART, lambda raw: raw[:9] + bytes([raw[9] ^ 1]) + raw[10:])
     assert (problems(world, quick=True), [*problems(world)]) == ({}, [PART])
+
+
+def test_a_byte_that_flipped_in_a_bucket_is_named_with_all_else_that_is_wrong(bucket, tmp_path):
+    """Its metadata says what it said, so only who reads it sees it, and the store itself refuses to hand it on."""
+    world = World(tmp_path, lambda _: bucket.store(), now=at(8))
+    world.store(day(0), 1)
+    world.store(day(0), 2, dataset="audit")
+    world.run()
+    there = {"Bucket": bucket.name, "Key": f"archive/{PART}"}
+    metadata = bucket.client.head_object(**there)["Metadata"]
+    bucket.client.put_object(**there, Body=flipped(world.objects.get(PART)), Metadata=metadata)
+    other = f"warm/audit/{day(0)}.parquet"
+    world.objects.delete(other)
+    assert problems(world) == {other: "removed", PART: "changed: it reads otherwise than it was stored"}
 
 
 def test_a_shorter_part_is_named(world):
