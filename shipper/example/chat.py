@@ -10,13 +10,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, HTTPException, Request
 from pydantic import BaseModel, Field
 
+from shipper.example.providers import HOSTS
 from shipper.example.services import current_user, services
-
-HOSTS = {
-    "openai": "api.openai.com",
-    "anthropic": "api.anthropic.com",
-    "perplexity": "api.perplexity.ai",
-}
 
 log = logging.getLogger("app.api.chat")
 router = APIRouter()

@@ -2,8 +2,17 @@
 
 import http.client
 import json
+from typing import Protocol
 
 TIMEOUT_SECONDS = 5.0
+
+
+class Asks(Protocol):
+    """What traffic sends its requests with."""
+
+    def request(
+        self, method: str, path: str, body: object = None, *, address: str, **headers: str
+    ) -> tuple[int, dict[str, object]]: ...
 
 
 class Client:

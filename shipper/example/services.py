@@ -5,12 +5,12 @@ import os
 import secrets
 import sqlite3
 import time
-from collections import deque
 from dataclasses import dataclass, field
 
 from fastapi import HTTPException, Request
 
-PROVIDERS = ("openai", "anthropic", "perplexity")
+from shipper.example.providers import PROVIDERS
+from shipper.example.rate_limit import RateLimit
 
 
 class Users:
@@ -44,24 +44,6 @@ class Users:
         except sqlite3.Error as error:
             return str(error)
         return None
-
-
-class RateLimit:
-    """At most `limit` requests a user within `seconds`."""
-
-    def __init__(self, limit: int = 10, seconds: float = 10.0) -> None:
-        self.limit, self.seconds = limit, seconds
-        self._seen: dict[str, deque[float]] = {}
-
-    def allows(self, user: str, now: float) -> bool:
-        """Counts a request at `now` (seconds on any clock), unless it is one too many."""
-        seen = self._seen.setdefault(user, deque())
-        while seen and seen[0] <= now - self.seconds:
-            seen.popleft()
-        if len(seen) >= self.limit:
-            return False
-        seen.append(now)
-        return True
 
 
 @dataclass

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from typing import NamedTuple
 
-from shipper.example.client import Client
+from shipper.example.client import Asks, Client
 from shipper.example.leash import end_with_parent
 
 # fmt: off
@@ -62,7 +62,7 @@ class Step(NamedTuple):
 class Cast:
     """Who takes part: users with their passwords, addresses and sessions, and the backend that they talk to."""
 
-    def __init__(self, client: Client, chance: random.Random) -> None:
+    def __init__(self, client: Asks, chance: random.Random) -> None:
         self.client, self.chance = client, chance
         self.names = chance.sample(NAMES, 8)
         self._passwords = {name: secrets.token_urlsafe(12) for name in self.names}
