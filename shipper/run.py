@@ -178,7 +178,7 @@ def run_pipeline(
             context = Context(data, State(data / "state.db"), base=plan.path.parent, once=once, name=plan.pipeline.name)
             daily = DailyMove(plan, data, context.clock) if plan.tiers is not None and not once else None
             runner = Runner(assemble(plan, loaded, context), context, committed, daily)
-            noted = where_records_go(plan, context.state.meta("sinks", "{}"), context.clock.now())
+            noted = where_records_go(plan, context.state, context.clock.now())
             context.state.set_meta("sinks", noted)
             if started is not None:
                 started(runner)
@@ -187,17 +187,20 @@ def run_pipeline(
             context.state.close()
 
 
-def where_records_go(plan: Plan, before: str, now: float) -> str:
-    """A note for `shipper search`, which may be called with another environment. `before`: that of the last run.
+def where_records_go(plan: Plan, state: State, now: float) -> str:
+    """A note for `shipper search`, which may be called with another environment.
 
-    When the records went to Elasticsearch then and do no more, it says so: `left`, in seconds since the epoch, and
-    after how long (`hot_s`) no hot store would have them, if there is such a time.
+    When the last run stored records in Elasticsearch and this one does not, it says so: `left`, in seconds since the
+    epoch, and after how long (`hot_s`) no hot store would have them, if there is such a time.
     """
     sinks = [part.module.__name__.rpartition(".")[2] for part in plan.parts["sinks"]]
     note: dict[str, Any] = {"pipeline": str(plan.path.absolute()), "sinks": sinks}
-    last = orjson.loads(before)
+    last = orjson.loads(state.meta("sinks", "{}"))
     if ELASTICSEARCH not in sinks:
-        left = now if ELASTICSEARCH in last.get("sinks", ()) else last.get("left")
+        was_there = ELASTICSEARCH in last.get("sinks", ()) and state.rows(
+            "SELECT 1 FROM files WHERE offset > 0 LIMIT 1"
+        )
+        left = now if was_there else last.get("left")
         if left is not None:
             note |= {"left": left, "hot_s": plan.tiers.hot if plan.tiers is not None else last.get("hot_s")}
     elif plan.tiers is not None:

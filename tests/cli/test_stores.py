@@ -15,6 +15,7 @@ from shipper.cli.stores import ADDRESSES, DAY_S, elsewhere, noted_by_run, stores
 from shipper.errors import UsageError
 from shipper.run import where_records_go
 from shipper.state import State
+from tests.batches import finished
 from tests.search.both import COMMAND, both
 from tests.search.stored import record, store
 
@@ -157,7 +158,7 @@ def test_an_answer_without_elasticsearch_says_so(tmp_path, env):
 
 
 def test_a_run_remembers_since_when_it_writes_elsewhere(tmp_path):
-    """Through further runs, until Elasticsearch is back."""
+    """Through further runs, until Elasticsearch is back; of one that stored nothing there is nothing to say."""
     sinks = {"there": [{"type": "elasticsearch", "url": AWAY}], "here": [{"type": "embedded"}]}
     tiers = {"hot": "2d", "warm": {"until": "30d"}}
     plans = {}
@@ -166,11 +167,20 @@ def test_a_run_remembers_since_when_it_writes_elsewhere(tmp_path):
         source = {"type": "tail", "paths": ["/nowhere"]}
         path.write_text(yaml.safe_dump({"sources": [source], "sinks": each, "tiers": tiers}))
         plans[name] = build.plan(path, {})
-    noted, left = "{}", []
-    for number, name in enumerate(("here", "there", "there", "here", "here", "there", "here")):
-        noted = where_records_go(plans[name], noted, float(number))
-        left.append(orjson.loads(noted).get("left"))
-    assert (left, orjson.loads(noted)["hot_s"]) == ([None, None, None, 3.0, 3.0, None, 6.0], 2 * DAY_S)
+
+    def left(names):
+        found = []
+        for number, name in enumerate(names):
+            state.set_meta("sinks", where_records_go(plans[name], state, float(number)))
+            found.append(orjson.loads(state.meta("sinks")).get("left"))
+        return found
+
+    with closing(State(tmp_path / "state.db")) as state:
+        nothing_stored = left(("there", "here"))
+        state.commit(finished(b"{}"))
+        assert nothing_stored == [None, None]
+        assert left(("here", "there", "there", "here", "here", "there", "here")) == [None, None, None, 3, 3, None, 6]
+        assert orjson.loads(state.meta("sinks"))["hot_s"] == 2 * DAY_S
 
 
 def test_a_server_that_is_away_is_one_line(tmp_path, env):
