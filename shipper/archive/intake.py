@@ -14,7 +14,7 @@ from shipper.archive.look import Rows, content, summary
 from shipper.archive.parquet import Facts
 from shipper.store.columns import csv_lines, select_all, text
 
-PIECE = 16 << 20
+PIECE = 8 << 20
 """Bytes of lines that are taken in together, unless a single one is longer."""
 ROW_GROUP = 8192
 """Small, so that a slice of time is found in the piece without reading all of it."""

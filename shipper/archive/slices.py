@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from shipper.archive.look import EARLIEST, LATEST, Rows
 from shipper.store.columns import text
 
-ROWS = 1 << 15
-BYTES = 32 << 20
+ROWS = 1 << 14
+BYTES = 16 << 20
 """Of the documents of a slice, unless a single one is longer."""
 
 MICROSECOND = (

@@ -1,8 +1,12 @@
 """The archive's Parquet: what goes in comes out, by dataset, sorted, and is known by the same facts."""
 
 import os
+import random
+import shutil
 import stat
+import subprocess
 from contextlib import closing
+from pathlib import Path
 
 import orjson
 import pytest
@@ -121,7 +125,7 @@ def test_a_segment_of_an_older_version_lacks_columns(tmp_path):
     assert (docs_of(path), column(path, '"user.id"')) == ([b"{}"], [None])
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=12, deadline=None, suppress_health_check=QUIET)
 @given(
     st.lists(
         st.tuples(
@@ -174,8 +178,6 @@ def test_whatever_slices_it_is_cut_into_a_day_is_whole_and_in_order(tmp_path, mo
 )
 def test_times_mean_the_same_to_duckdb_and_to_python(when, zone, digits, fraction):
     """Whatever the precision and the offset; both cut off."""
-    from pathlib import Path
-
     from shipper.store.read import open_duckdb
 
     text = when.replace(microsecond=0).isoformat() + (f".{fraction[:digits]}" if digits else "") + zone
@@ -333,3 +335,39 @@ def test_documents_of_several_mebibytes_are_exported(tmp_path, exporter):
 
     assert export.source == export.written[0].facts
     assert export.source.content == content(day)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a disk of 3 MiB, which takes root to be made."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=3m,mode=0700", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or shutil.which("mount") is None or subprocess.run(command, check=False).returncode != 0:
+        pytest.skip("no small disk can be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_is_told_and_left_as_it_was(tmp_path, exporter, small_disk):
+    """Nothing half-written takes the room that others need."""
+    chance = random.Random(1)
+    day = [doc(number, message=chance.randbytes(500).hex()) for number in range(8000)]
+    with pytest.raises(ShipperError) as caught:
+        exporter.export([ndjson(tmp_path / "a.ndjson", day)], small_disk)
+
+    assert "No space left on device" in str(caught.value) and "\n" not in str(caught.value)
+    assert list(small_disk.iterdir()) == []
+
+
+def test_memory_stays_bounded_with_long_documents(tmp_path, exporter):
+    """Far more of them than fit, in any order of time."""
+    chance = random.Random(1)
+    out = tmp_path / "out"
+    out.mkdir()
+    times = [f"2026-11-23T{chance.randrange(24):02d}:00:00Z" for _ in range(400)]
+    day = [doc(number, time, message=chance.randbytes(50_000).hex()) for number, time in enumerate(times)]
+    exporter.export([ndjson(tmp_path / "a.ndjson", day)], out)
+    status = Path(f"/proc/{exporter._child.process.pid}/status").read_text()
+
+    assert int(status.partition("VmHWM:")[2].split()[0]) < 300 * 1024
