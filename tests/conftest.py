@@ -115,6 +115,12 @@ def _s3_server(kind: str) -> s3.S3Server:
     return server
 
 
+@pytest.fixture
+def bucket_of() -> Callable[[str], s3.Bucket]:
+    """Makes a new bucket on a server of a kind: with versions and Object Lock where the server knows how."""
+    return lambda kind: _s3_server(kind).bucket(_bucket_name(), locks=True)
+
+
 def _bucket_name() -> str:
     return "t-" + "".join(random.SystemRandom().choices(string.ascii_lowercase, k=12))
 

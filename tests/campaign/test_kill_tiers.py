@@ -1,0 +1,203 @@
+"""Days go from hot to gone while the mover is killed, again and again: each record is found once until its last day."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.campaign.forms import FULL, rounds
+from tests.campaign.processes import KILLED, Processes
+from tests.campaign.tiered import Life
+from tests.tier.days import day
+
+pytestmark = pytest.mark.timeout(3600)
+
+KILLS = rounds(4, 50)
+"""At random moments, of each life."""
+DAYS = rounds(3, 20)
+PLACES = ["folder", "versitygw"]
+DATASETS = ("backend", "audit")
+ATTEMPTS = 20
+"""On one morning, of kills that came too late."""
+
+
+@pytest.fixture(scope="module")
+def shipper() -> Iterator[Processes]:
+    with Processes() as processes:
+        yield processes
+
+
+@pytest.fixture
+def life(request: pytest.FixtureRequest, tmp_path: Path, shipper: Processes) -> Life:
+    """In the place that the test names: a folder, or a bucket with versions and locks."""
+    if request.param == "folder":
+        return Life(tmp_path, shipper)
+    return Life(tmp_path, shipper, request.getfixturevalue("bucket_of")(request.param))
+
+
+# ── behind every write ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("life", PLACES, indirect=True)
+def test_killed_behind_every_write(life: Life) -> None:
+    """With records that come late into each tier, and one dataset and day on hold."""
+    one_in = 1 if FULL or "://" not in life.objects.where else 4
+    life.write(0, 60)
+    life.write(0, 20, "audit")
+    events: dict[int, Callable[[], object]] = {
+        8: lambda: None,
+        9: lambda: life.write(0, 5),
+        31: lambda: None,
+        32: lambda: life.hold(0, "backend"),
+        366: lambda: None,
+        367: life.release,
+    }
+    if FULL:
+        events |= more_events(life)
+    for morning, event in sorted(events.items()):
+        life.dawn(morning)
+        event()
+        killed_on_this_morning(life, one_in)
+    life.check_gone()
+    assert life.kills > 50 // one_in
+
+
+def more_events(life: Life) -> dict[int, Callable[[], object]]:
+    """More days, and records that come late at worse times, also for a day that is gone."""
+    life.write(1, 30)
+    life.write(2, 30, "audit")
+    late = {20: (0, 7, "audit"), 31: (0, 3), 34: (0, 5), 40: (1, 4), 366: (2, 2, "audit"), 369: (0, 4)}
+    quiet = (10, 11, 12, 21, 33, 35, 41, 368, 370)
+    return {
+        **{morning: lambda: None for morning in quiet},
+        **{morning: lambda what=what: life.write(*what) for morning, what in late.items()},
+    }
+
+
+def killed_on_this_morning(life: Life, one_in: int) -> None:
+    """The mover is started until it comes through."""
+    while (ended := life.move_killed(one_in)).code == KILLED:
+        life.check(moved=False)
+        if FULL:
+            assert life.verify("--quick")["problems"] == []
+    assert ended.code == 0, ended
+    life.check(moved=True)
+    assert life.verify("--quick")["problems"] == []
+
+
+# ── at any moment, over a store that fails ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("life", ["folder", "moto"], indirect=True)
+def test_killed_at_any_moment(life: Life) -> None:
+    """While records come late, a writer is at work, and the store is away, slow, lossy or lying."""
+    chance = random.Random(DAYS)
+    for number in range(DAYS):
+        for dataset in DATASETS:
+            life.write(number, chance.randint(20, 300), dataset)
+    life.hold(chance.randrange(DAYS), "audit")
+    mornings = some_mornings(chance)
+    usual_s = 1.0
+    for place, morning in enumerate(mornings, 1):
+        life.dawn(morning)
+        if chance.random() < 0.3 and morning < 366:
+            life.write(chance.randrange(min(DAYS, morning - 8)), chance.randint(1, 20), chance.choice(DATASETS))
+        if chance.random() < 0.3:
+            damaged(life, chance)
+        for _ in range(ATTEMPTS):
+            if life.kills >= KILLS * place / len(mornings):
+                break
+            killed_some_time(life, chance, usual_s)
+        life.move(faults=faults(life, chance))
+        life.check(moved=False)
+        ended = life.move()
+        assert ended.code == 0, ended
+        usual_s = (usual_s + ended.seconds) / 2
+        life.check(moved=True)
+    assert life.verify()["problems"] == []
+    life.dawn(400)
+    life.release()
+    assert life.move().code == 0
+    life.check(moved=True)
+    life.check_gone()
+    assert life.kills >= KILLS // 2
+
+
+def some_mornings(chance: random.Random) -> list[int]:
+    """Most of those on which a day is due for something."""
+    due = {first + number for first in (8, 9, 31, 32, 366) for number in range(DAYS)}
+    last = {31 - 1, 366 + DAYS}
+    return sorted({morning for morning in due if chance.random() < 0.7} | last)
+
+
+def killed_some_time(life: Life, chance: random.Random, usual_s: float) -> None:
+    """Maybe while a writer adds to a day."""
+    number = chance.randrange(DAYS)
+    writes = chance.random() < 0.3 and life.morning < 366
+    with life.writing(number) if writes else nullcontext():
+        ended = life.move(kill_after_s=chance.uniform(0.05, 1.2 * usual_s), faults=faults(life, chance))
+    assert ended.code in (0, 1, KILLED), ended
+    life.check(moved=False)
+
+
+def faults(life: Life, chance: random.Random) -> list[list[Any]]:
+    """What becomes of the store's answers."""
+    method = chance.choice(["any", "put", "get", "fetch", "copy", "delete", "head", "list"])
+    dataset, number = chance.choice(DATASETS), chance.randrange(DAYS)
+    key = f"{chance.choice(['warm', 'cold'])}/{dataset}/{day(number)}.{chance.choice(['parquet', 'manifest.json'])}"
+    kinds: list[list[list[Any]]] = [
+        [],
+        [["unreachable", chance.randint(1, 3), method]],
+        [["unreachable", chance.randint(4, 40), method]],
+        [["lost_acknowledgement", chance.choice(["put", "copy", "delete"]), chance.randint(1, 6)]],
+        [["slow", 0.02]],
+        [["short", key]],
+        [["flips", key]],
+    ]
+    return chance.choice(kinds)
+
+
+def damaged(life: Life, chance: random.Random) -> None:
+    """An object is changed or lost where it lies: it is named, and nothing that depends on it goes on."""
+    key = chance.choice(life.parts() or [""])
+    if key:
+        with life.damaged(key, chance.choice([life.flip, life.lose])):
+            assert [problem["key"] for problem in life.verify()["problems"]] == [key]
+            life.move()
+        life.check(moved=False)
+
+
+# ── an object that is flipped or lost ─────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("life", PLACES, indirect=True)
+@pytest.mark.parametrize("damage", ["flip", "lose"])
+def test_a_damaged_object_is_named_and_stops_what_depends_on_it(life: Life, damage: str) -> None:
+    """Before its day is deleted from the hot store, before it is copied, before what it was copied from is deleted."""
+    life.write(0, 50)
+    sees_it = damage == "lose" or "://" not in life.objects.where
+    stops(life, 9, f"warm/backend/{day(0)}.parquet", damage, stopped=sees_it)
+    stops(life, 31, f"warm/backend/{day(0)}.parquet", damage)
+    stops(life, 32, f"cold/backend/{day(0)}.parquet", damage, stopped=sees_it)
+
+
+def stops(life: Life, morning: int, key: str, damage: str, *, stopped: bool = True) -> None:
+    """What is due on a morning does not go on until the object is there again. A bit that is flipped in a bucket is
+    seen by who reads it, and not by who looks."""
+    if morning == 9:
+        life.dawn(8)
+        assert life.move().code == 0
+    life.dawn(morning)
+    before = life.parts()
+    with life.damaged(key, getattr(life, damage)):
+        assert [problem["key"] for problem in life.verify()["problems"]] == [key]
+        ended = life.move()
+        if stopped:
+            assert (ended.code, life.parts()) == (1, before), ended
+    life.check(moved=False)
+    assert life.move().code == 0
+    life.check(moved=True)
+    assert life.verify()["problems"] == []

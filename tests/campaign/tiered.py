@@ -1,0 +1,288 @@
+"""A data folder whose days live from hot to gone, all that was ever written to it, and what has to be true at any time."""
+
+import hashlib
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+
+from shipper.archive import ledger
+from shipper.archive.names import receipt_key
+from shipper.cli.stores import stores
+from shipper.clock import iso
+from shipper.lock import hold
+from shipper.objects.folder import FolderStore
+from shipper.objects.store import ObjectStore
+from shipper.query.tree import Everything
+from shipper.search.merge import search
+from shipper.search.store import Question
+from shipper.state import State
+from shipper.store.recover import recover
+from shipper.store.sealer import Sealer
+from shipper.store.segments import Limits, Segments
+from tests.campaign.processes import KILLED, Ended, Processes
+from tests.faults.objects import flipped
+from tests.search.stored import day_of, record, store
+from tests.services.s3 import Bucket
+from tests.tier.days import at, day
+
+HOT_DAYS, WARM_DAYS, COLD_DAYS = 7, 30, 365
+GRACE = "12h"
+STEP_S = 20.0
+"""Between two commands of one morning."""
+WRITE_EVERY_S = 0.02
+USERS = 7
+NUMBERS = {day(number): number for number in range(100)}
+"""Of days, the other way round."""
+
+Kind = tuple[str, str]
+"""Day and dataset."""
+
+
+class Writing:
+    """What a run does to the store of a data folder: holds its lock, appends, seals when it is asked to."""
+
+    def __init__(self, data: Path) -> None:
+        self._stack = ExitStack()
+        self._stack.enter_context(closing(hold(data, "tail")))
+        self._state = self._stack.enter_context(closing(State(data / "state.db")))
+        recover(data, self._state)
+        self._segments = self._stack.enter_context(closing(Segments(data, self._state, Limits())))
+        sealer = Sealer(self._segments, every=WRITE_EVERY_S)
+        self._stack.callback(sealer.stop)
+        sealer.start()
+
+    def write(self, docs: list[bytes]) -> list[bytes]:
+        """Commits records of one day."""
+        times = sorted(orjson.loads(doc)["@timestamp"] for doc in docs)
+        self._state.run(self._segments.append("records", day_of(docs[0]), docs, times[0], times[-1]))
+        return docs
+
+    def __enter__(self) -> "Writing":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+
+class Life:
+    """Days go hot → warm → cold → gone, by `shipper tier run` on some mornings. `at(0)` is 2026-01-01."""
+
+    def __init__(self, folder: Path, shipper: Processes, bucket: Bucket | None = None) -> None:
+        self.data, self.pipeline, self._shipper = folder / "data", folder / "pipeline.yml", shipper
+        self._boundaries = folder / "boundaries"
+        self.objects: ObjectStore = bucket.store() if bucket else FolderStore(self.data / "archive", self.data)
+        self.written: dict[Kind, Counter[bytes]] = defaultdict(Counter)
+        self.held: set[Kind] = set()
+        self.morning, self.kills = 0, 0
+        self._bucket = bucket
+        self._commands, self._records = 0, 0
+        folder.mkdir(parents=True, exist_ok=True)
+        self.pipeline.write_text(yaml.safe_dump(_pipeline(folder, bucket)))
+        store(self.data)
+        with closing(self.state()) as state:
+            noted = {"pipeline": str(self.pipeline), "sinks": ["embedded"]}
+            state.set_meta("sinks", orjson.dumps(noted).decode())
+
+    def state(self) -> State:
+        return State(self.data / "state.db")
+
+    # ── what happens ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def write(self, number: int, rows: int, dataset: str = "backend") -> None:
+        """So many more records of a day."""
+        docs = self.docs(number, rows, dataset)
+        store(self.data, *docs)
+        self.wrote(docs)
+
+    @contextmanager
+    def writing(self, number: int, dataset: str = "backend") -> Iterator[None]:
+        """Meanwhile a writer adds to a day, as a run does it."""
+        with Writing(self.data) as writer:
+            ended = threading.Event()
+
+            def write() -> None:
+                while not ended.wait(WRITE_EVERY_S):
+                    self.wrote(writer.write(self.docs(number, 3, dataset)))
+
+            thread = threading.Thread(target=write)
+            thread.start()
+            try:
+                yield
+            finally:
+                ended.set()
+                thread.join()
+
+    def docs(self, number: int, rows: int, dataset: str = "backend") -> list[bytes]:
+        """Records that nobody has written yet."""
+        begin, self._records = self._records, self._records + rows
+        return [
+            record(each, iso(at(number, 0) + each * 7.003 % 86_400), **{**_fields(each), "event.dataset": dataset})
+            for each in range(begin, self._records)
+        ]
+
+    def wrote(self, docs: list[bytes]) -> None:
+        """These are in the store now."""
+        for doc in docs:
+            self.written[day_of(doc), orjson.loads(doc)["event.dataset"]][doc] += 1
+
+    def dawn(self, morning: int) -> None:
+        """It is a later day."""
+        assert morning > self.morning
+        self.morning, self._commands = morning, 0
+
+    def command(self, *arguments: object, **how: Any) -> Ended:
+        """One that is not killed by itself has nothing to say that nobody foresaw."""
+        ended = self._shipper.run(*arguments, "--data", self.data, **how)
+        self.kills += ended.code == KILLED
+        assert "Traceback" not in ended.err, ended.err
+        return ended
+
+    def move(self, **how: Any) -> Ended:
+        """`shipper tier run`, some seconds after the last."""
+        self._commands += 1
+        return self.command("tier", "run", self.pipeline, "--now", iso(self.now), **how)
+
+    def move_killed(self, one_in: int = 1) -> Ended:
+        """The same, ended behind the first write of this morning behind which it was not ended yet, if there is one; of
+        one in so many writes."""
+        return self.move(kill_behind_new=(self._boundaries, f"morning {self.morning}", one_in))
+
+    @property
+    def now(self) -> float:
+        return at(self.morning) + self._commands * STEP_S
+
+    def hold(self, number: int, dataset: str) -> None:
+        """On one user's records, so the whole of that dataset and day stays."""
+        since, until = (iso(at(each, 0)) for each in (number, number + 1))
+        query = f"user.id:u1 AND event.dataset:{dataset}"
+        ended = self.command("hold", "add", "--where", query, "--reason", "a case", "--since", since, "--until", until)
+        assert ended.code == 0, ended
+        self.held.add((day(number), dataset))
+
+    def release(self) -> None:
+        """All that is on hold."""
+        for number in range(1, len(self.held) + 1):
+            assert self.command("hold", "release", number, "--reason", "it is over").code == 0
+        self.held.clear()
+
+    # ── what has to be true ───────────────────────────────────────────────────────────────────────────────────────
+
+    def check(self, *, moved: bool) -> None:
+        """Each record is found once until its last day, and none after it; of a day that is going, and not all was
+        `moved`, a dataset is there as a whole or not at all."""
+        found = self.found()
+        for kind, docs in self.written.items():
+            there = found.pop(kind, Counter())
+            if self.is_over(kind) and moved:
+                assert not there, f"{kind}: {there.total()} records are there after its last day"
+                docs.clear()
+            elif there or not self.is_over(kind):
+                assert there == docs, f"{kind}: {_difference(there, docs)} on morning {self.morning}"
+        assert not found, found.keys()
+        self.check_chain()
+
+    def is_over(self, kind: Kind) -> bool:
+        """It has had its last day, and nothing holds it."""
+        return self.now >= at(NUMBERS[kind[0]] + 1, 0) + COLD_DAYS * 86_400 and kind not in self.held
+
+    def found(self) -> dict[Kind, Counter[bytes]]:
+        """What a search over all tiers finds."""
+        found, problems = defaultdict[Kind, Counter[bytes]](Counter), list[tuple[str, str]]()
+        asked = stores(self.data)
+        try:
+            everything = Question(Everything())
+            for doc in search(asked.stores, everything, 0, lambda what, why: problems.append((what, why))):
+                found[day_of(doc), orjson.loads(doc)["event.dataset"]][doc] += 1
+        finally:
+            for each in asked.stores:
+                each.close()
+        assert (problems, asked.missing) == ([], "")
+        return found
+
+    def check_chain(self) -> None:
+        """The receipts are numbered without a gap, and each holds the hash of the one before."""
+        previous = ""
+        keys = sorted(stored.key for stored in self.objects.list("receipts/"))
+        for number, key in enumerate(keys, 1):
+            raw = self.objects.get(key)
+            receipt = orjson.loads(raw)
+            assert (key, receipt["number"], receipt["previous"]) == (receipt_key(number), number, previous)
+            previous = hashlib.sha256(raw).hexdigest()
+
+    def verify(self, *options: str) -> dict[str, Any]:
+        """What `shipper tier verify` says of the only place, by name."""
+        ended = self.command("tier", "verify", self.pipeline, "--format", "json", *options)
+        told: dict[str, Any] = orjson.loads(ended.out)
+        assert ended.code == bool(told["problems"]), ended
+        return told
+
+    def parts(self) -> list[str]:
+        """Keys of all that is archived, with what is in grace."""
+        with closing(self.state()) as state:
+            there = ledger.archived(state, grace=True)
+        return [part.key for one in there for part in one.manifest.parts]
+
+    # ── damage ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def flip(self, key: str) -> None:
+        """A bit of an object changes where it lies; what its store says of it stays as it was."""
+        if self._bucket is None:
+            Path(self.objects.where, key).write_bytes(flipped(self.objects.get(key)))
+            return
+        there = {"Bucket": self._bucket.name, "Key": f"archive/{key}"}
+        metadata = self._bucket.client.head_object(**there)["Metadata"]
+        self._bucket.client.put_object(**there, Body=flipped(self.objects.get(key)), Metadata=metadata)
+
+    def lose(self, key: str) -> None:
+        """Somebody deletes an object."""
+        self.objects.delete(key)
+
+    @contextmanager
+    def damaged(self, key: str, damage: Callable[[str], None]) -> Iterator[None]:
+        """Meanwhile an object is flipped or lost; then somebody brings it back, if its day is still there."""
+        raw = self.objects.get(key)
+        damage(key)
+        yield
+        if key in self.parts():
+            self.objects.put(key, raw)
+
+    def check_gone(self) -> None:
+        """Nothing is left but receipts."""
+        assert {stored.key.partition("/")[0] for stored in self.objects.list()} == {"receipts"}
+        left = [path for path in (self.data / "hot").rglob("*") if path.is_file()]
+        left += [path for path in (self.data / "tmp").rglob("*") if path.is_file()]
+        assert not left, left
+        assert self.verify()["problems"] == []
+
+
+def _fields(number: int) -> dict[str, Any]:
+    return {
+        "user.id": f"u{number % USERS}",
+        "log.level": ("INFO", "INFO", "WARNING", "ERROR")[number % 4],
+        "message": f"message {number} was sent" + "." * (number % 50),
+    }
+
+
+def _difference(there: Counter[bytes], docs: Counter[bytes]) -> str:
+    return f"{sum((docs - there).values())} of {docs.total()} records missing, {(there - docs).total()} too many"
+
+
+def _pipeline(folder: Path, bucket: Bucket | None) -> dict[str, Any]:
+    tiers: dict[str, Any] = {
+        "hot": f"{HOT_DAYS}d",
+        "warm": {"until": f"{WARM_DAYS}d", "to": bucket.place if bucket else "archive"},
+        "cold": {"until": f"{COLD_DAYS}d"},
+        "grace": GRACE,
+    }
+    if bucket:
+        settings = bucket.settings
+        secrets = {name: getattr(settings, name).get_secret_value() for name in ("access_key", "secret_key")}
+        tiers["s3"] = {"endpoint": settings.endpoint, "region": settings.region, **secrets}
+    source = {"type": "tail", "paths": [str(folder / "none.log")]}
+    return {"sources": [source], "sinks": [{"type": "embedded"}], "tiers": tiers}
