@@ -3,7 +3,6 @@
 So reading and writing overlap, and a slow sink slows reading: the queue before it is short.
 """
 
-import queue
 import sqlite3
 import threading
 import time
@@ -16,7 +15,8 @@ from shipper.alerts import alert_batch, pending_records
 from shipper.context import Context
 from shipper.errors import Retry
 from shipper.holding import Holding, Remarks
-from shipper.join import join, joinable, limits_of, weight
+from shipper.inbox import Inbox, Rest
+from shipper.join import limits_of
 from shipper.metrics import Rate
 from shipper.model import Batch, Refused, Sink
 from shipper.quarantine import check_budget, quarantine_changes
@@ -24,7 +24,6 @@ from shipper.spool import Spool
 from shipper.state import State, save_status
 from shipper.tier.audit import act_batch, pending_acts
 
-QUEUED_BATCHES = 2
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 30.0
 STATUS_EVERY_S = 1.0
@@ -37,17 +36,6 @@ ACTS_EVERY_S = 5.0
 
 class Abandoned(Exception):
     """The run is being stopped while a sink holds: what is not committed is read again by the next run."""
-
-
-class Rest:
-    """Stands in the queue behind the batches after which the writer is to rest."""
-
-    def __init__(self) -> None:
-        self.reached, self.over = threading.Event(), threading.Event()
-
-
-Queued = tuple[Batch | Rest | None, float]
-"""With the monotonic time at which it came; None: the end."""
 
 
 class Writer(threading.Thread):
@@ -68,10 +56,7 @@ class Writer(threading.Thread):
         self._context = context
         self._status = status
         self._committed = committed
-        self._queue: queue.Queue[Queued] = queue.Queue(QUEUED_BATCHES)
-        self._ahead: list[Queued] = []
-        """What was taken from the queue and did not fit into the last batch."""
-        self._gather = limits_of(sinks)
+        self._inbox = Inbox(limits_of(sinks))
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
         self._rate = Rate()
@@ -101,14 +86,11 @@ class Writer(threading.Thread):
         return rest.over.set
 
     def _put(self, what: Batch | Rest) -> None:
-        while True:
+        self.check()
+        while not self._inbox.offer(what):
+            if self._stopping.is_set():
+                raise Abandoned(self._holding.text)
             self.check()
-            try:
-                self._queue.put((what, time.monotonic()), timeout=0.2)
-                return
-            except queue.Full:
-                if self._stopping.is_set():
-                    raise Abandoned(self._holding.text) from None
 
     def check(self) -> None:
         """Raises what ended the thread."""
@@ -121,12 +103,8 @@ class Writer(threading.Thread):
 
     def finish(self, timeout: float | None = None) -> None:
         """Writes what is queued and ends; raises what went wrong."""
-        while self.is_alive():
-            try:
-                self._queue.put((None, 0.0), timeout=0.2)
-                break
-            except queue.Full:
-                continue
+        while self.is_alive() and not self._inbox.offer(None):
+            pass
         self.join(timeout)
         if self._failure is not None and not isinstance(self._failure, Abandoned):
             raise self._failure
@@ -137,8 +115,11 @@ class Writer(threading.Thread):
         try:
             # What a crash left between a commit and its alerts' way to the sinks.
             self._write_alerts(state)
-            while (batch := self._gathered()) is not None:
-                self._write(state, batch)
+            while (taken := self._inbox.take(self._idle)) is not None:
+                if isinstance(taken, Rest):
+                    self._rest(taken)
+                else:
+                    self._write(state, taken)
             self._end(state)
         except BaseException as error:
             self._failure = error
@@ -153,33 +134,7 @@ class Writer(threading.Thread):
         self._write_alerts(state)
         self._save_status(state, final=True)
 
-    # ── taking batches ────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _gathered(self) -> Batch | None:
-        """The next batch, with those that follow it at once and may share a request with it; None at the end."""
-        first, came = self._ahead.pop() if self._ahead else self._next()
-        while isinstance(first, Rest):
-            self._rest(first)
-            first, came = self._next()
-        if first is None or self._gather is None:
-            return first
-        parts, (rows, size) = [first], weight(first)
-        while rows < self._gather.rows and size < self._gather.bytes:
-            try:
-                more, at = self._queue.get(timeout=max(0.0, came + self._gather.age_s - time.monotonic()))
-            except queue.Empty:
-                break
-            if not isinstance(more, Batch):
-                self._ahead.append((more, at))
-                break
-            more_rows, more_size = weight(more)
-            fits = rows + more_rows <= self._gather.rows and size + more_size <= self._gather.bytes
-            if not fits or not joinable(first, more):
-                self._ahead.append((more, at))
-                break
-            parts.append(more)
-            rows, size = rows + more_rows, size + more_size
-        return join(parts)
+    # ── between batches ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def _rest(self, rest: Rest) -> None:
         """Others may rewrite meanwhile what waits for a sink."""
@@ -190,16 +145,12 @@ class Writer(threading.Thread):
             if isinstance(sink, Spool):
                 sink.refresh()
 
-    def _next(self) -> Queued:
-        more = False
-        while True:
-            try:
-                return self._queue.get(timeout=0.0 if more else STATUS_EVERY_S)
-            except queue.Empty:
-                more = self._tend()
-                if not self._holding.text:
-                    self._write_waiting()
-                self._save_status(self._state)
+    def _idle(self) -> bool:
+        more = self._tend()
+        if not self._holding.text:
+            self._write_waiting()
+        self._save_status(self._state)
+        return more
 
     def _tend(self) -> bool:
         """Between batches a spool gives what it keeps; True when there is more to give at once."""
@@ -225,7 +176,7 @@ class Writer(threading.Thread):
         if self._committed is not None:
             self._committed(batch)
         self._alerts_wait = self._alerts_wait or bool(batch.alerts)
-        if self._queue.empty() or time.monotonic() - self._alerts_at >= ALERTS_EVERY_S:
+        if self._inbox.empty or time.monotonic() - self._alerts_at >= ALERTS_EVERY_S:
             self._write_waiting()
         self._holding.tick()
         self._save_status(state)

@@ -14,7 +14,9 @@ RANKS = {
     **dict.fromkeys(
         ["source", "decode", "enrich", "detect", "redact", "quarantine", "sink", "search", "notify", "tier"], 2
     ),
-    **dict.fromkeys(["config", "build", "rules", "offline", "spool", "holding", "kibana", "check_tiers", "everywhere"], 3),
+    **dict.fromkeys(
+        ["config", "build", "rules", "offline", "spool", "holding", "inbox", "kibana", "check_tiers", "everywhere"], 3
+    ),
     **dict.fromkeys(["run", "writer", "tiering", "erasing"], 4),
     **dict.fromkeys(["cli", "example"], 5),
 }
