@@ -15,7 +15,7 @@ from shipper.model import StateChange
 from shipper.state import State
 from shipper.store.columns import text
 from shipper.store.disk import sync_folder
-from shipper.store.layout import FOLDERS, NEXT_NUMBER, STORED, Segment, listed, next_number
+from shipper.store.layout import FOLDERS, NEXT_NUMBER, STORED, Segment, is_listed, listed, next_number
 from shipper.store.read import open_duckdb
 
 _NAME = re.compile(r"(\d{6,})\.(ndjson|parquet)")
@@ -44,8 +44,7 @@ def recover(data: Path, state: State, streams: Sequence[str] = STORED) -> None:
     """
     segments, files = listed(state, *streams), list(found(data, streams))
     _check_files(files, next_number(state), data)
-    for segment in segments:
-        _check_segment(segment, segment.path(data))
+    segments = [segment for segment in segments if _is_whole(segment, data, state)]
     wanted = {segment.path(data) for segment in segments}
     _remove([file.path for file in files if file.path not in wanted])
     _remove(_temporary(data, streams))
@@ -97,6 +96,17 @@ def _check_files(files: Iterable[Found], counter: int, data: Path) -> None:
             raise StateMismatch(f"{file.path}: stored data that {data / 'state.db'} knows nothing of; {REMEDY}")
 
 
+def _is_whole(segment: Segment, data: Path, state: State) -> bool:
+    """False: a mover beside us has struck it off the list since that was read, and then deleted it."""
+    try:
+        _check_segment(segment, segment.path(data))
+    except StateMismatch:
+        if is_listed(state, segment.number):
+            raise
+        return False
+    return True
+
+
 def _check_segment(segment: Segment, path: Path) -> None:
     try:
         size = path.stat().st_size
@@ -120,7 +130,7 @@ def _temporary(data: Path, streams: Iterable[str]) -> list[Path]:
 def _remove(paths: list[Path]) -> None:
     for path in paths:
         say("info", "left over from a start that was cut short, removed", path=str(path))
-        path.unlink()
+        path.unlink(missing_ok=True)
     for folder in {path.parent for path in paths}:
         sync_folder(folder)
 

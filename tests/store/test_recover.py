@@ -162,6 +162,21 @@ def test_a_missing_segment_is_refused(data):
     assert "000002.ndjson: listed in state.db, but missing" in refused(data)
 
 
+def test_a_day_that_a_mover_deletes_meanwhile_is_missed_by_nobody(data, monkeypatch):
+    """Between the look at the list and the look at the files."""
+
+    def deleted_behind_the_list(state, *streams):
+        found = listed(state, *streams)
+        state.run(StateChange("DELETE FROM segments WHERE number = ?", (2,)))
+        (data / "hot/2025.11.23/000002.ndjson").unlink()
+        return found
+
+    monkeypatch.setattr("shipper.store.recover.listed", deleted_behind_the_list)
+    with closing(State(data / "state.db")) as state:
+        recover(data, state)
+        assert [segment.number for segment in listed(state)] == [1]
+
+
 def test_a_segment_shorter_than_committed_is_refused(data):
     """Rows are gone."""
     os.truncate(data / "hot/2025.11.23/000002.ndjson", 4)
