@@ -116,17 +116,20 @@ def moves(state: State, *steps: str) -> list[Move]:
 
 def begin_move(state: State, move: Move, now: float) -> Move:
     """Stores a new move, which gets its number."""
-    move.began = move.changed = now
+    new = new_move(move, now)
     with state.transaction() as db:
-        move.seq = (
-            db.execute(
-                "INSERT INTO moves(kind, day, dataset, from_tier, to_tier, step, reason, detail, failure, began, "
-                "changed) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-                _values(move),
-            ).lastrowid
-            or 0
-        )
+        move.seq = db.execute(new.sql, new.values).lastrowid or 0
     return move
+
+
+def new_move(move: Move, now: float) -> StateChange:
+    """For a transaction that does more."""
+    move.began = move.changed = now
+    return StateChange(
+        "INSERT INTO moves(kind, day, dataset, from_tier, to_tier, step, reason, detail, failure, began, changed) "
+        "VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+        _values(move),
+    )
 
 
 def save_move(move: Move, now: float) -> StateChange:

@@ -159,9 +159,18 @@ class Acts:
                 raise Locked(f"{where}: locked until {iso(version.locked_until)}; it stays until then")
 
 
+NOTE = "act at "
+
+
 def note_of(place: str) -> str:
     """Key in `meta` of the act that is being carried out at a place."""
-    return f"act at {place}"
+    return f"{NOTE}{place}"
+
+
+def unsettled(state: State) -> list[str]:
+    """Places with an act that was cut short, those too that no policy names now."""
+    rows = state.rows("SELECT key FROM meta WHERE substr(key, 1, ?) = ? ORDER BY key", (len(NOTE), NOTE))
+    return [row["key"].removeprefix(NOTE) for row in rows]
 
 
 def _receipt(manifest: Manifest, *, number: int, previous: str, act: str, at: str, note: str) -> Receipt:

@@ -1,11 +1,15 @@
-"""Takes over an archive that `state.db` knows nothing of: a new machine, or a state begun anew."""
+"""Takes over an archive that `state.db` knows nothing of: a new machine, or a state begun anew.
 
-from collections.abc import Mapping
+Where two tiers have a day, the warmer one waits to be deleted from then on: its move was under way.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from shipper.archive import ledger
+from shipper.archive.ledger import COPY, MARKED, Archived, Move
 from shipper.archive.manifest import Receipt, digest, manifest_from, receipt_from
-from shipper.archive.names import manifest_key, receipt_key
+from shipper.archive.names import TIERS, manifest_key, receipt_key
 from shipper.errors import ShipperError
 from shipper.model import StateChange
 from shipper.objects.store import Missing, ObjectStore
@@ -18,9 +22,9 @@ def adopt(objects: ObjectStore, place: str, state: State) -> int:
 
     Raises `ShipperError` when they don't fit together.
     """
-    number, previous = ledger.chain(state, place)
-    if number or state.meta(note_of(place)):
+    if _is_known(state, place):
         return 0
+    number, previous = 0, ""
     alive: dict[tuple[str, str, str], Receipt] = {}
     while (raw := _get(objects, receipt_key(number + 1))) is not None:
         receipt = receipt_from(raw, f"{objects.where}/{receipt_key(number + 1)}")
@@ -31,13 +35,27 @@ def adopt(objects: ObjectStore, place: str, state: State) -> int:
             )
         alive[receipt.tier, receipt.dataset, receipt.day] = receipt
         number, previous = receipt.number, digest(raw)
-    if number:
-        state.run(ledger.save_chain(place, number, previous), *_adopted(objects, place, alive))
-    return number
+    found = _found(objects, place, alive)
+    changes = [ledger.save_chain(place, number, previous), *_listed(found)]
+    return number if number and _kept(state, place, changes) else 0
 
 
-def _adopted(objects: ObjectStore, place: str, alive: Mapping[tuple[str, str, str], Receipt]) -> list[StateChange]:
-    changes = []
+def _is_known(state: State, place: str) -> bool:
+    return bool(ledger.chain(state, place)[0] or state.meta(note_of(place)))
+
+
+def _kept(state: State, place: str, changes: Sequence[StateChange]) -> bool:
+    """Who only looks holds no lock: what a mover has done there since then is not to be undone."""
+    with state.transaction() as db:
+        if _is_known(state, place):
+            return False
+        for change in changes:
+            db.execute(change.sql, change.values)
+    return True
+
+
+def _found(objects: ObjectStore, place: str, alive: Mapping[tuple[str, str, str], Receipt]) -> list[Archived]:
+    found = []
     for (tier, dataset, day), receipt in alive.items():
         if not receipt.manifest:
             continue
@@ -49,8 +67,26 @@ def _adopted(objects: ObjectStore, place: str, alive: Mapping[tuple[str, str, st
                 "taken over; look with: shipper tier verify"
             )
         manifest = manifest_from(raw, f"{objects.where}/{key}")
-        changes.append(ledger.save_archived(place, manifest, _seconds(receipt.at)))
-    return changes
+        found.append(Archived(place, tier, dataset, day, manifest, False, _seconds(receipt.at)))
+    return found
+
+
+def _listed(found: Sequence[Archived]) -> Iterator[StateChange]:
+    coldest: dict[tuple[str, str], Archived] = {}
+    for one in sorted(found, key=lambda one: TIERS.index(one.tier)):
+        yield ledger.save_archived(one.place, one.manifest, one.since)
+        warmer = coldest.get((one.dataset, one.day))
+        if warmer is not None:
+            yield ledger.put_in_grace(warmer)
+            yield _dropping(warmer, one)
+        coldest[one.dataset, one.day] = one
+
+
+def _dropping(warmer: Archived, colder: Archived) -> StateChange:
+    """The rest of the move; its grace began with the colder copy."""
+    names = (COPY, warmer.day, warmer.dataset, warmer.tier, colder.tier, "found when the archive was taken over")
+    detail = {"place": warmer.place, "marked": colder.since}
+    return ledger.new_move(Move(*names, step=MARKED, detail=detail), colder.since)
 
 
 def _get(objects: ObjectStore, key: str) -> bytes | None:

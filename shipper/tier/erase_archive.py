@@ -28,6 +28,7 @@ from shipper.query.sql import where
 from shipper.query.tree import Node
 from shipper.state import State
 from shipper.store.read import Snapshot, open_duckdb, view
+from shipper.tier.acts import unsettled
 from shipper.tier.archive import Archive
 
 OLD_KEYS = "erased_keys"
@@ -92,7 +93,7 @@ class ArchivedRecords:
 
     def finish(self) -> None:
         """Carries out what an erasure that was cut short has left to do."""
-        for place in dict.fromkeys(one.place for one in ledger.archived(self._state, grace=True)):
+        for place in unsettled(self._state):
             self._archives(place).settle()
         self._delete_old()
 

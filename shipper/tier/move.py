@@ -12,11 +12,11 @@ from typing import Protocol
 
 from shipper import log
 from shipper.archive import ledger
-from shipper.archive.ledger import ARCHIVE, COPY, DELETED, EXPIRE, MARKED, PUBLISHED, Archived, Move
-from shipper.archive.names import TIERS
+from shipper.archive.ledger import ARCHIVE, COPY, DELETED, EXPIRE, MARKED, PUBLISHED, Move
 from shipper.model import StateChange
 from shipper.objects.store import Locked, Unreachable
 from shipper.tier import plan as planning
+from shipper.tier.acts import unsettled
 from shipper.tier.adopt import adopt
 from shipper.tier.alarm import Alarm
 from shipper.tier.colder import Colder, Expiry, OnHold
@@ -73,7 +73,6 @@ class Mover:
             raise
         finally:
             shutil.rmtree(self._moving.scratch, ignore_errors=True)
-            self._moving.exporter.close()
         return report
 
     def plan(self) -> Plan:
@@ -110,37 +109,18 @@ class Mover:
     def prepare(self) -> int:
         """Brings `state.db` and the archive together: takes an archive over that it knows nothing of (returns how many
         receipts that has), and ends acts that were cut short."""
-        for place in self._places():
+        for place in unsettled(self._moving.state):
             self._moving.archives(place).settle()
         return self.adopt()
 
     def adopt(self) -> int:
         """Takes over archives that `state.db` knows nothing of; returns how many receipts they have."""
         places = [(place, self._moving.archives(place).objects) for place in self._places()]
-        adopted = sum(adopt(objects, place, self._moving.state) for place, objects in places)
-        if adopted:
-            self._mend()
-        return adopted
+        return sum(adopt(objects, place, self._moving.state) for place, objects in places)
 
     def _places(self) -> list[str]:
         named = [stage.place for stage in stages(self._moving.tiers, "")]
         return [*dict.fromkeys([*named, *(one.place for one in ledger.archived(self._moving.state, grace=True))])]
-
-    def _mend(self) -> None:
-        """Of an archive that was taken over: where two tiers have a day, the warmer one waits to be deleted."""
-        coldest: dict[tuple[str, str, str], Archived] = {}
-        for one in sorted(ledger.archived(self._moving.state), key=lambda one: TIERS.index(one.tier)):
-            warmer = coldest.get((one.place, one.dataset, one.day))
-            if warmer is not None:
-                self._put_in_grace(warmer, one)
-            coldest[one.place, one.dataset, one.day] = one
-
-    def _put_in_grace(self, warmer: Archived, colder: Archived) -> None:
-        now = self._moving.clock.now()
-        names = (COPY, warmer.day, warmer.dataset, warmer.tier, colder.tier, "found when the archive was taken over")
-        move = Move(*names, step=MARKED, detail={"place": warmer.place, "marked": now})
-        self._moving.state.run(ledger.put_in_grace(warmer))
-        ledger.begin_move(self._moving.state, move, now)
 
     def _taken_up(self) -> list[Move]:
         """The moves that go on where they are. The others are forgotten, with all that they have put."""
