@@ -18,7 +18,7 @@ from shipper.objects.place import open_place
 from shipper.objects.settings import S3
 from shipper.objects.store import ObjectStore
 from shipper.query.parse import parse
-from shipper.query.tree import And, Equals, Exists, Node, Not
+from shipper.query.tree import And, Equals, Exists, Node, Not, Or
 from shipper.search.archive import ArchiveStore
 from shipper.search.elastic import ElasticStore
 from shipper.search.embedded import EmbeddedStore
@@ -75,7 +75,7 @@ class Everywhere:
         """See `tier.hold.Count`."""
         if self.missing:
             raise ShipperError(self.missing)
-        question = Question(_of_dataset(parse(query), dataset), since, until)
+        question = Question(of_dataset(parse(query), dataset), since, until)
         with ExitStack() as stack:
             return sum(store.count(question, day) for store in self._stores(stack) if day in store.days(question))
 
@@ -122,12 +122,14 @@ class Everywhere:
         return None
 
 
-def _of_dataset(tree: Node, dataset: str) -> Node:
-    if dataset == OTHER:
-        # Many datasets went into this one: any record of the day may be meant.
+def of_dataset(tree: Node, dataset: str) -> Node:
+    """What a query asks of a dataset as an archive names it."""
+    if dataset == OTHER or dataset.startswith("["):
+        # Many datasets went into the first, and a list of several is named by its text: any record may be meant.
         return tree
-    of = Equals("event.dataset", dataset) if dataset else Not(Exists("event.dataset"))
-    return And((tree, of))
+    if dataset:
+        return And((tree, Equals("event.dataset", dataset)))
+    return And((tree, Or((Not(Exists("event.dataset")), Equals("event.dataset", "")))))
 
 
 def log_files(state: State) -> list[str]:

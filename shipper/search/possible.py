@@ -42,12 +42,14 @@ def _in_time(question: Question, day: str, part: Part) -> bool:
 
 
 def _of_level(tree: Node, dataset: str, part: Part) -> bool:
-    return any(_possible(tree, {**_of_dataset(dataset), **level}) for level in _levels(part))
+    return any(_possible(tree, {**known, **level}) for known in _of_dataset(dataset) for level in _levels(part))
 
 
-def _of_dataset(dataset: str) -> Doc:
-    """What is known of the field; a list of several datasets is stored as its text."""
-    return {} if dataset == OTHER or dataset.startswith("[") else {DATASET: dataset or None}
+def _of_dataset(dataset: str) -> list[Doc]:
+    """What the field of a record may be; a list of several datasets is stored as its text, an empty one as none."""
+    if dataset == OTHER or dataset.startswith("["):
+        return [{}]
+    return [{DATASET: dataset}] if dataset else [{DATASET: None}, {DATASET: ""}]
 
 
 def _levels(part: Part) -> list[Doc]:

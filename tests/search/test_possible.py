@@ -55,7 +55,8 @@ def test_levels(query, levels, expected):
         ("event.dataset:audit", "backend", False),
         ("event.dataset:back*", "backend", True),
         ("event.dataset:audit", "_other", True),
-        ("event.dataset:*", "", False),
+        ("event.dataset:*", "", True),
+        ("event.dataset:audit", "", False),
         ("timeout", "", True),
     ],
 )
