@@ -29,10 +29,13 @@ from shipper.query.tree import Node
 from shipper.state import State
 from shipper.store.read import Snapshot, open_duckdb, view
 from shipper.tier.acts import unsettled
-from shipper.tier.archive import Archive
+from shipper.tier.archive import PROOF, Archive
 
 OLD_KEYS = "erased_keys"
-"""Key in `meta`: `[[place, key]]`, parts that are in no manifest any more and are still to be deleted."""
+"""Key in `meta`: `[[place, key]]`, parts to be deleted unless a manifest names them: the old ones, and the new ones as
+long as they are not published."""
+DAY = len("2026.11.23")
+"""Of the name of a part."""
 Archives = Callable[[str], Archive]
 
 
@@ -78,8 +81,8 @@ class ArchivedRecords:
         archive = self._archives(one.place)
         self.check_free(one)
         if one.grace:
+            self._forget(one.manifest.parts)
             archive.retire(one, DROPPED, note)
-            self._forget(part.sha256 for part in one.manifest.parts)
             return Erased(0, [])
         parts, erased = [], Erased(0, [])
         for part in one.manifest.parts:
@@ -95,7 +98,7 @@ class ArchivedRecords:
         """Carries out what an erasure that was cut short has left to do."""
         for place in unsettled(self._state):
             self._archives(place).settle()
-        self._delete_old()
+        delete_erased(self._state, self._archives)
 
     def check_free(self, one: Archived) -> None:
         """Raises `Refused` when one of the parts may not be deleted, or can't be read."""
@@ -132,8 +135,10 @@ class ArchivedRecords:
             erased = Erased(taken.rows, self._ids(local))
             if not kept.rows:
                 return None, erased
+            key = revised_key(part.key)
+            self._state.run(_note([*old_keys(self._state), [archive.place, key], [archive.place, key + PROOF]]))
             new = archive.prove(
-                revised_key(part.key),
+                key,
                 target,
                 kept,
                 storage_class=part.storage_class,
@@ -153,33 +158,36 @@ class ArchivedRecords:
     def _publish(self, archive: Archive, one: Archived, parts: Sequence[Part], note: str) -> None:
         kept = {part.key for part in parts}
         old = [part for part in one.manifest.parts if part.key not in kept]
+        self._forget(old)
         if parts:
-            noted = [*self._old_keys(), *([one.place, part.key] for part in old)]
+            noted = [*old_keys(self._state), *([one.place, part.key] for part in old)]
             manifest = replace(one.manifest, parts=tuple(parts), revision=one.manifest.revision + 1)
             archive.publish(manifest, ERASED, note, [_note(noted)])
-            self._delete_old()
+            delete_erased(self._state, self._archives)
         else:
             archive.retire(one, ERASED, note)
-        self._forget(part.sha256 for part in old)
 
-    # ── what is left over ─────────────────────────────────────────────────────────────────────────────────────────
+    def _forget(self, parts: Iterable[Part]) -> None:
+        """Before they go: nobody would know of pieces that a kill has left."""
+        purge(self._cache, [part.sha256 for part in parts])
 
-    def _delete_old(self) -> None:
-        named = {part.key for one in ledger.archived(self._state, grace=True) for part in one.manifest.parts}
-        noted = self._old_keys()
-        while noted:
-            place, key = noted[0]
-            if key not in named:
-                self._archives(place).objects.delete(key)
-            noted = noted[1:]
-            self._state.run(_note(noted))
 
-    def _old_keys(self) -> list[list[str]]:
-        found: list[list[str]] = orjson.loads(self._state.meta(OLD_KEYS, "[]"))
-        return found
+def old_keys(state: State) -> list[list[str]]:
+    """See `OLD_KEYS`."""
+    found: list[list[str]] = orjson.loads(state.meta(OLD_KEYS, "[]"))
+    return found
 
-    def _forget(self, sha256s: Iterable[str]) -> None:
-        purge(self._cache, sha256s)
+
+def delete_erased(state: State, archives: Archives) -> None:
+    """Deletes what `OLD_KEYS` names, after acts that were cut short are settled. Raises `ShipperError`."""
+    noted = old_keys(state)
+    while noted:
+        place, key = noted[0]
+        of_day = ledger.archived(state, grace=True, day=Path(key).name[:DAY])
+        if key not in {part.key for one in of_day for part in one.manifest.parts}:
+            archives(place).objects.delete(key)
+        noted = noted[1:]
+        state.run(_note(noted))
 
 
 def undo_unpublished(state: State, discard: Callable[[Move], None], clock: Clock) -> None:

@@ -13,6 +13,7 @@ from typing import Protocol
 from shipper import log
 from shipper.archive import ledger
 from shipper.archive.ledger import ARCHIVE, COPY, DELETED, EXPIRE, MARKED, PUBLISHED, Move
+from shipper.errors import ShipperError
 from shipper.model import StateChange
 from shipper.objects.store import Locked, Unreachable
 from shipper.tier import plan as planning
@@ -20,6 +21,7 @@ from shipper.tier.acts import unsettled
 from shipper.tier.adopt import adopt
 from shipper.tier.alarm import Alarm
 from shipper.tier.colder import Colder, Expiry, OnHold
+from shipper.tier.erase_archive import delete_erased
 from shipper.tier.intake import Intake
 from shipper.tier.moving import Moving, Stopped
 from shipper.tier.planned import Plan, Planned
@@ -108,9 +110,13 @@ class Mover:
 
     def prepare(self) -> int:
         """Brings `state.db` and the archive together: takes an archive over that it knows nothing of (returns how many
-        receipts that has), and ends acts that were cut short."""
+        receipts that has), and ends acts and erasures that were cut short."""
         for place in unsettled(self._moving.state):
             self._moving.archives(place).settle()
+        try:
+            delete_erased(self._moving.state, self._moving.archives)
+        except ShipperError as error:
+            log.say("warning", "what an erasure has replaced could not be deleted, tried again", reason=error)
         return self.adopt()
 
     def adopt(self) -> int:
