@@ -173,7 +173,9 @@ def run_pipeline(
         make_data_folder(data)
         with contextlib.closing(hold(data, "tail")):
             if fresh_state:
-                begin_anew(data)
+                # A mover would go on with the old one.
+                with contextlib.closing(hold(data, "move")):
+                    begin_anew(data)
             refuse_lost_state(data)
             context = Context(data, State(data / "state.db"), base=plan.path.parent, once=once, name=plan.pipeline.name)
             daily = DailyMove(plan, data, context.clock) if plan.tiers is not None and not once else None

@@ -195,6 +195,10 @@ def _bounds(day: str) -> tuple[str, str]:
 
 KEPT = ("marked", "moves", "archived", "chains", "holds", "restored")
 """Tables of what was done to older days."""
+KEPT_META = ("act at *", "erasing *", "erased_keys", "legal_holds", "rewritten", "sinks", "tiers_moved")
+"""Keys in `meta` of what is being done to them, and was cut short: GLOB patterns."""
+ACTS = "audit"
+"""Kind of the rows in the outbox that tell what was done to them."""
 
 
 def _kept(old: Path) -> tuple[list[StateChange], int]:
@@ -202,6 +206,9 @@ def _kept(old: Path) -> tuple[list[StateChange], int]:
     try:
         with closing(State(old)) as state:
             rows = {table: state.rows(f"SELECT * FROM {table}") for table in KEPT}
+            asked = " OR ".join(["key GLOB ?"] * len(KEPT_META))
+            rows["meta"] = state.rows(f"SELECT * FROM meta WHERE {asked}", KEPT_META)
+            rows["outbox"] = state.rows("SELECT * FROM outbox WHERE kind = ?", (ACTS,))
             given = next_number(state)
     except (StateMismatch, sqlite3.Error, ValueError) as error:
         say("warning", "what was archived and what is on hold is not known any more", state=str(old), reason=error)

@@ -10,13 +10,22 @@ from functools import partial
 import pytest
 
 from shipper.archive.ledger import Move, begin_move, chain, holds, mark_segments, marked_segments, moves, save_chain
-from shipper.errors import ShipperError, StateMismatch
+from shipper.build import plan
+from shipper.config import default_pipeline
+from shipper.errors import LockHeld, ShipperError, StateMismatch
+from shipper.lock import hold
 from shipper.model import StateChange
+from shipper.run import run_pipeline
 from shipper.state import State
-from shipper.store.layout import listed, next_number
+from shipper.store.layout import REWRITTEN, listed, next_number
 from shipper.store.recover import fresh_state, recover
 from shipper.store.seal import write_parquet
 from shipper.store.sealer import Sealer
+from shipper.tier.acts import note_of
+from shipper.tier.audit import audit, pending_acts
+from shipper.tier.erase_archive import OLD_KEYS
+from shipper.tier.hold import OURS
+from shipper.tiering import LAST
 from tests.batches import FILE_ID
 from tests.store.store import TODAY, YESTERDAY, Store, followed, row, seal_here, stored
 
@@ -238,6 +247,28 @@ def test_fresh_state_keeps_what_is_known_of_the_archive_and_of_holds(data):
         assert (chain(state, "archive"), [hold.reason for hold in holds(state)]) == ((3, "abc"), ["court"])
         assert next_number(state) == 9
     assert stored(data) == [row(3)]
+
+
+def test_fresh_state_keeps_what_was_cut_short(data):
+    """A receipt that is written already would be somebody else's, and nobody would delete what was erased."""
+    noted = dict.fromkeys((note_of("s3://b/p"), OLD_KEYS, OURS, REWRITTEN, LAST, "sinks", "erasing 4711"), "[]")
+    with closing(State(data / "state.db")) as state:
+        for key in noted:
+            state.set_meta(key, "[]")
+        state.set_meta("rest_asked", "somebody")
+        state.run(audit("erased", "3 records were erased", 5.0))
+    fresh_state(data)
+    with closing(State(data / "state.db")) as state:
+        kept = {row["key"]: row["value"] for row in state.rows("SELECT * FROM meta")}
+        assert kept == {**noted, "next_segment": kept["next_segment"]}
+        assert [act["message"] for _, act in pending_acts(state, 9)] == ["3 records were erased"]
+
+
+def test_fresh_state_waits_for_nobody_who_moves(data):
+    """A mover has the old state open, and would go on with it."""
+    with closing(hold(data, "move")), pytest.raises(LockHeld):
+        run_pipeline(plan(default_pipeline(), {}), data, once=True, fresh_state=True)
+    assert not list(data.glob("state.db.old-*"))
 
 
 def test_fresh_state_does_without_a_state_that_cannot_be_read(data, capsys):
