@@ -86,7 +86,7 @@ class Runner:
                 self._pass_on(batch)
                 self._writer.check()
         except Abandoned:
-            log.say("warning", "stopped while a sink held; the next run reads on from the last commit")
+            log.say("warning", "stopped while nothing could be written; the next run reads on from the last commit")
         except BaseException:
             self._writer.stop_holding()
             raise
@@ -138,11 +138,13 @@ class Runner:
         if token := self._rest.asked():
             log.say("info", "rests while stored records are erased")
             go_on = self._writer.rest()
-            try:
-                self._rest.keep(token, self._stopping.is_set)
-                self._assembly.remember_anew()
-            finally:
-                go_on()
+            self._rest.keep(token, self._stopping.is_set)
+            if self._rest.asked() == token:
+                # Nothing may be written now, and what is remembered of the erased records never.
+                self._writer.stop_holding()
+                raise Abandoned("stored records are being erased")
+            self._assembly.remember_anew()
+            go_on()
             log.say("info", "goes on")
 
     def _status(self) -> dict[str, Any]:

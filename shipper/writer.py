@@ -137,9 +137,11 @@ class Writer(threading.Thread):
     # ── between batches ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def _rest(self, rest: Rest) -> None:
-        """Others may rewrite meanwhile what waits for a sink."""
+        """Others may rewrite meanwhile what waits for a sink. Raises `Abandoned`: who is stopped now writes no more."""
         rest.reached.set()
-        while not rest.over.wait(0.2) and not self._stopping.is_set():
+        while not rest.over.wait(0.2):
+            if self._stopping.is_set():
+                raise Abandoned(self._holding.text)
             self._save_status(self._state)
         for sink in self._sinks:
             if isinstance(sink, Spool):

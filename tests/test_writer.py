@@ -180,6 +180,18 @@ def test_rests_behind_all_that_was_put(context, gather):
     assert len(sink.taken) == 2
 
 
+def test_writes_nothing_more_when_it_is_to_stop_while_it_rests(context):
+    """Whoever asked for the rest is still at work on what it would write to."""
+    sink = Sink()
+    writer = Writer([sink], context)
+    writer.start()
+    writer.rest()
+    writer.put(finished(b"{}"))
+    writer.stop_holding()
+    writer.finish()
+    assert (sink.taken, committed(context)) == ([], {})
+
+
 def test_does_not_come_to_rest_once_it_is_to_stop(context):
     """What a sink does not take is not waited for."""
     writer = Writer([Sink(*[Retry("down", 0.001)] * 100_000)], context)
