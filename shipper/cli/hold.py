@@ -128,7 +128,8 @@ def _days(protection: Protection) -> str:
     if not days:
         return "no archived day has such a record yet; of what is hot, and of what comes, it is asked at every delete"
     more = f" and {len(days) - SHOWN} more" if len(days) > SHOWN else ""
-    return f"it keeps {len(days)} archived {'day' if len(days) == 1 else 'days'}: {', '.join(map(printable, days[:SHOWN]))}{more}"
+    many = "1 archived day" if len(days) == 1 else f"{len(days)} archived days"
+    return f"it keeps {many}: {', '.join(map(printable, days[:SHOWN]))}{more}"
 
 
 def _told(protection: Protection, one: str, several: str) -> int:

@@ -53,12 +53,14 @@ def certificate(
     who: str,
     host: str,
     reason: str,
+    taken_up: bool,
     erased: Sequence[Line],
     refused: Sequence[Line],
     proof: Proof,
     logs: Sequence[str],
 ) -> bytes:
-    """The document. `subject` is the keyed hash, `times` RFC 3339: begun, and ended."""
+    """The document. `subject` is the keyed hash, `times` RFC 3339: begun, and ended. `taken_up`: it was cut short
+    before, so what was being erased in that moment is gone and may be missing in the counts."""
     content: dict[str, Any] = {
         "format": FORMAT,
         "certificate": number,
@@ -72,6 +74,7 @@ def certificate(
         "who": who,
         "host": host,
         "reason": reason,
+        "cut_short_before": taken_up,
         "erased": [_object(line) for line in erased],
         "refused": [_object(line) | {"why": line.refused} for line in refused],
         "proof_of_absence": {

@@ -225,6 +225,7 @@ class Erasure:
             who=who(),
             host=socket.gethostname(),
             reason=reason,
+            taken_up=progress.taken_up,
             erased=erased,
             refused=refused,
             proof=proof,

@@ -1,4 +1,5 @@
-"""How far an erasure is, kept in `state.db` and beside it: one that is cut short and run again counts all of it.
+"""How far an erasure is, kept in `state.db` and beside it: one that is cut short and run again counts what was done,
+but for what was being erased in that moment.
 
 Nothing of whom it is about is written down; records are named by their `event.id`.
 """
@@ -30,6 +31,8 @@ class Progress:
         self._key = f"erasing {subject}"
         noted = orjson.loads(state.meta(self._key, "{}"))
         now = iso(clock.now())
+        self.taken_up = bool(noted)
+        """It was cut short before."""
         self.number: str = noted.get("number") or f"{now[:10]}-{secrets.token_hex(4)}"
         self.begun: str = noted.get("begun") or now
         self._erased: Counter[tuple[str, str, str]] = Counter()
