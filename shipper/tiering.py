@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from shipper.elastic.connect import Connection, Elastic
 from shipper.errors import LockHeld, ShipperError, UsageError
 from shipper.everywhere import Everywhere
 from shipper.lock import hold
+from shipper.objects.cache import purge
+from shipper.search.archive import CACHE
 from shipper.state import State, save_status
 from shipper.store.disk import make_folder
 from shipper.store.recover import remove_spills
@@ -113,6 +116,7 @@ def tiering(
             held=holds.held,
             protect=holds.protect,
             let_go=holds.let_go,
+            forget=partial(purge, data / CACHE),
             passed=told.passed,
             stored=told.stored,
         )

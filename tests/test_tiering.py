@@ -14,6 +14,7 @@ from shipper.clock import ManualClock
 from shipper.config import shipped
 from shipper.errors import UsageError
 from shipper.lock import hold
+from shipper.objects.cache import BlockCache
 from shipper.state import State
 from shipper.tier.policy import Tiers
 from shipper.tiering import BUSY_S, FAILED_S, LAST, LOOK_S, DailyMove, is_due, last_due, tiering
@@ -152,3 +153,12 @@ def test_what_a_killed_mover_left_is_cleared(tmp_path, state):
         (folder / "written").mkdir(parents=True)
     with tiering(pipeline(tmp_path, tiers=POLICY), tmp_path, state):
         assert (gone.exists(), mine.exists()) == (False, True)
+
+
+def test_the_mover_forgets_what_searches_have_fetched(tmp_path, state):
+    """Days that are gone are gone from the disk as well."""
+    cache, sha256 = BlockCache(tmp_path / "cache"), "a" * 64
+    cache.put(sha256, 0, b"piece")
+    with tiering(pipeline(tmp_path, tiers=POLICY), tmp_path, state) as opened:
+        opened.moving.forget([sha256])
+    assert cache.held(sha256) == set()

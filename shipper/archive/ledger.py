@@ -25,6 +25,8 @@ PLANNED, EXPORTED, VERIFIED, PUBLISHED, MARKED, DELETED = (
 STEPS = (PLANNED, EXPORTED, VERIFIED, PUBLISHED, MARKED, DELETED)
 """Of a move, in order: what was done last. `marked`: the source waits for its grace to end."""
 
+DONE_KEPT_S = 30 * 86_400.0
+"""How long `state.db` keeps a move that is done."""
 ARCHIVE, COPY, EXPIRE = "archive", "copy", "expire"
 """Kinds of moves: a day of the hot store, all its datasets, into the archive (what came late as well) · one archived
 dataset and day to another tier · one to nowhere."""
@@ -145,6 +147,11 @@ def save_move(move: Move, now: float) -> StateChange:
 def forget_move(move: Move) -> StateChange:
     """It is to be planned anew."""
     return StateChange("DELETE FROM moves WHERE seq = ?", (move.seq,))
+
+
+def forget_done(now: float) -> StateChange:
+    """Moves that were done long ago; what they did is in the receipts."""
+    return StateChange("DELETE FROM moves WHERE step = ? AND changed < ?", (DELETED, now - DONE_KEPT_S))
 
 
 def _values(move: Move) -> tuple[Any, ...]:

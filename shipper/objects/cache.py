@@ -6,6 +6,7 @@ An object is known by its SHA-256, so a piece is never out of date: what replace
 
 import os
 import threading
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import blake2b
@@ -17,6 +18,8 @@ DIGEST = 16
 """Bytes before each piece that tell whether it is whole."""
 GONE = ".gone"
 """End of the name of a mark: nothing of this object is kept again, also not by who was fetching it meanwhile."""
+MARKS_KEPT_S = 30 * 86_400.0
+"""Nobody who was fetching it is still at it then."""
 WHOLE = "whole"
 """Name of a mark: all pieces together had the object's SHA-256."""
 LOOK_EVERY = 64 << 20
@@ -114,9 +117,14 @@ class BlockCache:
 
 
 def purge(folder: Path, sha256s: Iterable[str]) -> None:
-    """Removes all pieces of these objects for good: something was erased from them. `folder` is the cache's."""
+    """Removes all pieces of these objects for good: they are gone, or something was erased from them. `folder` is the
+    cache's."""
     if not folder.exists():
         return
+    for mark in folder.glob(f"*{GONE}"):
+        with suppress(OSError):
+            if mark.stat().st_mtime < time.time() - MARKS_KEPT_S:
+                mark.unlink()
     for sha256 in sha256s:
         (folder / f"{sha256}{GONE}").touch(mode=0o600)
         rmtree(folder / sha256, ignore_errors=True)

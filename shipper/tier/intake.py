@@ -167,13 +167,14 @@ class Intake:
     def _clear(self, move: Move) -> None:
         """Deletes the hot copy, which takes no record meanwhile; what came late is archived before."""
         moving = self._moving
-        moving.hot.block(move.day)
-        moving.passed("blocked")
         try:
+            moving.hot.block(move.day)
+            moving.passed("blocked")
             self._add_what_is_late(move)
             moving.check_there(moving.there(move.day))
             moving.hot.delete(move.day, move.detail["point"])
-        except Exception:
+        except (Exception, KeyboardInterrupt, SystemExit):
+            # Also where the run is to end: a writer of this day would hold until the next one.
             with suppress(ShipperError):
                 moving.hot.release(move.day)
             raise

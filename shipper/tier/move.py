@@ -106,7 +106,8 @@ class Mover:
                 if not reached:
                     return
         if reached:
-            self._moving.state.run(*self._alarm.over(report.failed))
+            done = ledger.forget_done(self._moving.clock.now())
+            self._moving.state.run(done, *self._alarm.over(report.failed))
 
     def prepare(self) -> int:
         """Brings `state.db` and the archive together: takes an archive over that it knows nothing of (returns how many

@@ -1,7 +1,7 @@
 """What all kinds of moves share: their surroundings, their steps in `state.db`, the end of a move."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,8 @@ class Moving:
     """Place, dataset, day, keys: a held day's new objects get the store's own legal hold; what failed, a line each."""
     let_go: Callable[[str, Sequence[str]], Sequence[str]] = lambda *_: ()
     """Place, keys: objects that a copy has taken the place of lose the one that was set here."""
+    forget: Callable[[Iterable[str]], None] = nothing
+    """SHA-256 of parts that are about to be gone for good: pieces of them that were fetched go first."""
     passed: Callable[[str], None] = nothing
     """Told of every step and every write that is done; raises `Stopped` when nothing more is to begin."""
     stored: Callable[[int], None] = nothing

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from shipper.objects.cache import WHOLE, BlockCache, purge
+from shipper.objects.cache import GONE, WHOLE, BlockCache, purge
 
 A, B = "a" * 64, "b" * 64
 
@@ -98,3 +98,13 @@ def test_nobody_else_may_read_it(cache):
     cache.note_whole(A)
     modes = {path.stat().st_mode & 0o077 for path in cache.folder.rglob("*")}
     assert (modes, (cache.folder / A / WHOLE).exists()) == ({0}, True)
+
+
+def test_marks_of_what_was_purged_long_ago_go(cache):
+    """Else there were more of them every day."""
+    cache.put(A, 0, b"piece")
+    purge(cache.folder, [A])
+    mark = cache.folder / f"{A}{GONE}"
+    os.utime(mark, (0, 0))
+    purge(cache.folder, [B])
+    assert [path.name for path in cache.folder.iterdir()] == [f"{B}{GONE}"]

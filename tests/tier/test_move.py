@@ -6,6 +6,7 @@ from shipper.archive import ledger
 from shipper.objects.folder import FolderStore
 from shipper.objects.store import Locked, Unreachable
 from shipper.tier.move import Mover
+from shipper.tier.moving import Stopped
 from tests.tier.slow_objects import SlowFolder
 from tests.tier.world import Killed, World, at, day
 
@@ -57,6 +58,52 @@ def test_the_hot_copy_waits_for_its_grace(world):
     world.clock.advance(1)
     world.run()
     assert (waits, still, [*world.hot.docs]) == ([day(0)], [day(0)], [])
+
+
+@pytest.mark.parametrize("ending", [Stopped, KeyboardInterrupt])
+def test_who_is_stopped_leaves_no_day_blocked(world, ending):
+    """A sink that has something for it would hold until the next run."""
+    world.run()
+    world.clock.advance(86_400)
+
+    def passed(what):
+        if what == "blocked":
+            raise ending
+
+    moving = world.moving()
+    moving.passed = passed
+    with pytest.raises(ending):
+        Mover(moving).run()
+    assert (world.hot.blocked, world.found()) == (set(), world.written)
+
+
+def test_moves_that_were_done_long_ago_are_forgotten(world):
+    """The receipts tell of them."""
+    for _ in world.on(8, 9, 31, 32):
+        pass
+    there = world.state.rows("SELECT count(*) FROM moves")[0][0]
+    for _ in world.on(63):
+        pass
+    assert (there, world.state.rows("SELECT count(*) FROM moves")[0][0]) == (3, 0)
+
+
+def test_what_searches_have_fetched_of_a_day_goes_with_it(world):
+    """And not with its warm copy: the cold one has the same bytes."""
+    told = []
+
+    def run():
+        moving = world.moving()
+        moving.forget = told.extend
+        Mover(moving).run()
+
+    for number in (8, 9, 31, 32):
+        world.clock.advance(at(number) - world.clock.now())
+        run()
+    parts = [part.sha256 for one in ledger.archived(world.state) for part in one.manifest.parts]
+    before = list(told)
+    world.clock.advance(at(366) - world.clock.now())
+    run()
+    assert (before, sorted(told), len(told)) == ([], sorted(parts), 2)
 
 
 def test_a_day_in_grace_is_found_once(world):
