@@ -89,11 +89,11 @@ def save_archived(place: str, manifest: Manifest, now: float) -> StateChange:
     )
 
 
-def put_in_grace(one: Archived) -> StateChange:
-    """A colder copy of it is published."""
+def put_in_grace(one: Archived, *, grace: bool = True) -> StateChange:
+    """A colder copy of it is published, or not."""
     return StateChange(
-        "UPDATE archived SET grace = 1 WHERE place = ? AND tier = ? AND dataset = ? AND day = ?",
-        (one.place, one.tier, one.dataset, one.day),
+        "UPDATE archived SET grace = ? WHERE place = ? AND tier = ? AND dataset = ? AND day = ?",
+        (grace, one.place, one.tier, one.dataset, one.day),
     )
 
 

@@ -3,7 +3,7 @@
 All of an act is noted in `state.db` before the first of its writes, and taken out of the note in the transaction that
 ends it. Killed anywhere between, the next act first carries the noted one out to its end: every write of it can be done
 again with the same bytes. Of a retired day the receipt is written first, so that what is missing is declared missing;
-it is not searched from the note on.
+it is not searched from the note on. As long as there is no receipt it is taken back instead: a hold may have come.
 """
 
 import base64
@@ -38,6 +38,8 @@ class Act:
     deletes: list[str] = field(default_factory=list)
     changes: list[tuple[str, list[Any]]] = field(default_factory=list)
     """SQL and values; bytes as `{"base64": …}`."""
+    undo: list[tuple[str, list[Any]]] = field(default_factory=list)
+    """Likewise, of what takes the act back as long as its receipt is not written; none: nothing does."""
 
 
 class Acts:
@@ -81,6 +83,7 @@ class Acts:
         number, previous = self._append(todo, receipt)
         ends = (ledger.drop_archived(one), ledger.save_chain(self._place, number, previous), *changes)
         todo.changes = [_stored(change) for change in ends]
+        todo.undo = [_stored(ledger.put_in_grace(one, grace=one.grace))]
         self._begin(todo, ledger.put_in_grace(one))
         return receipt
 
@@ -89,7 +92,12 @@ class Acts:
         noted = self._state.meta(note_of(self._place))
         if not noted:
             return False
-        self._carry_out(Act(**orjson.loads(noted)))
+        act = Act(**orjson.loads(noted))
+        if act.undo and self._insist(partial(self._objects.head, act.receipts[0][0])) is None:
+            self._end(act.undo)
+            self._passed("taken back")
+        else:
+            self._carry_out(act)
         return True
 
     def _append(self, act: Act, receipt: Receipt) -> tuple[int, str]:
@@ -131,9 +139,12 @@ class Acts:
         for key in act.deletes:
             self._delete(key)
             self._passed(f"deleted {key}")
-        changes = [StateChange(sql, tuple(map(_value, values))) for sql, values in act.changes]
-        self._state.run(*changes, StateChange("DELETE FROM meta WHERE key = ?", (note_of(self._place),)))
+        self._end(act.changes)
         self._passed("committed")
+
+    def _end(self, stored: Sequence[tuple[str, list[Any]]]) -> None:
+        changes = [StateChange(sql, tuple(map(_value, values))) for sql, values in stored]
+        self._state.run(*changes, StateChange("DELETE FROM meta WHERE key = ?", (note_of(self._place),)))
 
     def _put_receipt(self, key: str, raw: bytes) -> None:
         try:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from shipper.archive import ledger
-from shipper.archive.manifest import EXPIRED, PUBLISHED, Manifest, digest, receipt_from
+from shipper.archive.manifest import DROPPED, EXPIRED, PUBLISHED, Manifest, digest, receipt_from
 from shipper.archive.names import manifest_key, next_part_key, receipt_key, revised_key
 from shipper.errors import ShipperError
 from shipper.model import StateChange
@@ -157,7 +157,7 @@ def test_a_manifest_is_read_as_it_lies_there(world):
     assert (before, world.archive().read_manifest("warm", "backend", day(0))) == (None, made)
 
 
-@pytest.mark.parametrize("method", ["put", "delete", "get", "head"])
+@pytest.mark.parametrize("method", ["delete", "get", "head"])
 def test_an_act_that_is_cut_short_is_carried_out_with_all_its_changes(world, method):
     """Bytes among their values included; by whoever comes next."""
     world.archive().publish(manifest(world), PUBLISHED, "")
@@ -177,6 +177,27 @@ def test_an_act_that_is_cut_short_is_carried_out_with_all_its_changes(world, met
             world.archive().retire(one, EXPIRED, "", [noted(b"x")])
     assert (list(world.objects.store.list("warm/")), ledger.archived(world.state, grace=True)) == ([], [])
     assert ledger.chain(world.state, "archive")[0] == 2
+
+
+@pytest.mark.parametrize("act", [EXPIRED, DROPPED])
+def test_a_deletion_without_a_receipt_is_taken_back(world, act):
+    """Nothing is deleted yet, and whoever deletes it then looks once more for holds."""
+    world.archive().publish(manifest(world), PUBLISHED, "")
+    one = world.archive().find("warm", "backend", day(0))
+    if act == DROPPED:
+        world.state.run(ledger.put_in_grace(one))
+        one = world.archive().find("warm", "backend", day(0), grace=True)
+
+    def kill(_):
+        raise Killed
+
+    world.objects.at("put", kill)
+    with pytest.raises(Killed):
+        world.archive().retire(one, act, "", [noted(b"x")])
+    world.objects = Faulty(world.objects.store)
+    assert (world.archive().settle(), world.archive().settle()) == (True, False)
+    assert (ledger.archived(world.state, grace=True), world.state.meta("of the caller")) == ([one], "")
+    assert ledger.chain(world.state, "archive")[0] == 1
 
 
 def test_what_is_being_deleted_is_not_searched(world):

@@ -145,6 +145,21 @@ def test_a_day_on_hold_is_moved_and_never_expires(world):
     assert world.tiers_of(day(0)) == ["cold"]
 
 
+def test_a_hold_that_comes_before_a_deletion_goes_on_counts(tmp_path):
+    """The store was away when its receipt was to be written."""
+    world = World(tmp_path, AwayFolder, now=at(8))
+    world.store(day(0), 1, 2)
+    for _ in world.on(8, 9, 31, 32):
+        pass
+    world.clock.advance(at(366) - world.clock.now())
+    world.objects.away = 1000
+    assert len(world.run().failed) == 1
+    world.objects.away = 0
+    world.held = {("backend", day(0))}
+    world.run()
+    assert (world.archived(), world.tiers_of(day(0))) == (world.written, ["cold"])
+
+
 def test_a_hold_that_comes_between_plan_and_deletion_counts(world):
     """The plan does not see it, the deletion does; and nobody is alarmed."""
     for _ in world.on(8, 9, 31, 32, 365):
