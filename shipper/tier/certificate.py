@@ -90,6 +90,7 @@ def certificate(
             "others": [
                 "rotated copies of these log files, and whatever else the backend itself keeps",
                 "backups of the data folder, of the bucket, snapshots of Elasticsearch",
+                "what Elasticsearch keeps of deleted documents on its disk until its next merges",
                 "notifications that were sent, and what people have exported",
                 "records of the subject that arrive later",
             ],
