@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -169,7 +169,8 @@ def lock_until(tiers: Tiers, dataset: str, day: str, tier: str, now: float) -> f
 
 def end_of(day: str) -> float:
     """When a UTC day `2026.11.23` is over, in seconds since the epoch."""
-    return (datetime.strptime(day, "%Y.%m.%d").replace(tzinfo=UTC) + timedelta(days=1)).timestamp()
+    year, month, number = map(int, day.split("."))
+    return datetime(year, month, number, tzinfo=UTC).timestamp() + DAY_S
 
 
 def age(day: str, now: float) -> float:
