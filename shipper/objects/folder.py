@@ -118,7 +118,7 @@ class FolderStore:
     def restore(self, key: str, days: int, speed: str = "Standard") -> None:
         """Everything in a folder is readable."""
 
-    def hold(self, key: str, *, on: bool) -> bool:
+    def hold(self, key: str, *, on: bool, version: str = "") -> bool:
         return False
 
     def check(self) -> None:

@@ -88,7 +88,7 @@ class S3Store:
         if rows is None:
             one = self.head(key)
             return [] if one is None else [one]
-        return [listed(key, row) for row in rows if "Size" in row]
+        return [self._version(key, row) for row in rows if "Size" in row]
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
         for page in self._bucket.pages("list_objects_v2", Prefix=self._prefix + prefix):
@@ -146,10 +146,11 @@ class S3Store:
         except Restoring:
             return
 
-    def hold(self, key: str, *, on: bool) -> bool:
+    def hold(self, key: str, *, on: bool, version: str = "") -> bool:
         status = {"Status": "ON" if on else "OFF"}
+        which = {"VersionId": version} if version else {}
         try:
-            self._bucket.call("put_object_legal_hold", Key=self._full(key), LegalHold=status)
+            self._bucket.call("put_object_legal_hold", Key=self._full(key), LegalHold=status, **which)
         except (NoLocks, Unsupported):
             return False
         return True
@@ -251,6 +252,12 @@ class S3Store:
             self._bucket.call("list_objects_v2", Prefix=full, MaxKeys=1)
             raise
         return answer
+
+    def _version(self, key: str, row: dict[str, Any]) -> Stored:
+        """A listing does not tell what locks a version; of the latest one `head` does."""
+        if row.get("IsLatest"):
+            return listed(key, row)
+        return stored(key, self._headed(self._full(key), VersionId=row["VersionId"]))
 
     def _rows(self, full: str) -> Sequence[dict[str, Any]] | None:
         """Versions and delete markers of an object, newest first; None: there are no versions in this store."""

@@ -117,8 +117,9 @@ class ObjectStore(Protocol):
         """Asks that an object of a class that can't be read at once becomes readable for so many days; nothing happens
         to one that is readable. `speed`: `Expedited`, `Standard`, `Bulk`."""
 
-    def hold(self, key: str, *, on: bool) -> bool:
-        """Puts a legal hold on an object, or takes it off; False where the store knows no such thing."""
+    def hold(self, key: str, *, on: bool, version: str = "") -> bool:
+        """Puts a legal hold on an object, or takes it off: on the version that is there now, or on the one that is
+        given. False where the store knows no such thing."""
 
     def check(self) -> None:
         """Tries what a run will need (list, put, get, delete of a small object). Raises with the action needed."""

@@ -6,6 +6,7 @@ so what comes after the hold was made is kept as well; where it can't be told, t
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from shipper.archive import ledger
 from shipper.archive.ledger import Hold
 from shipper.errors import ShipperError, UsageError
 from shipper.model import StateChange
-from shipper.objects.store import ObjectError, ObjectStore
+from shipper.objects.store import Missing, ObjectError, ObjectStore
 from shipper.state import State
 from shipper.tier.audit import HOLD_ADDED, HOLD_RELEASED, audit, who
 from shipper.tier.policy import DAY_S, end_of
@@ -26,7 +27,7 @@ between two times (seconds since the epoch, the second excluded). Raises `Shippe
 Open = Callable[[str], ObjectStore]
 """The store of a place as the ledger names it. Raises `ShipperError`."""
 OURS = "legal_holds"
-"""Key in `meta`: `[[place, key]]`, the objects whose legal hold was set here and is taken off here again."""
+"""Key in `meta`: `[[place, key, version]]`, the objects whose legal hold was set here and is taken off here again."""
 
 
 class Protection(NamedTuple):
@@ -130,19 +131,22 @@ class Holds:
         if stored is None or stored.legal_hold:
             # Somebody else's is not ours to take off.
             return False
-        self._state.run(_remember([*ours, [place, key]]))
-        if not objects.hold(key, on=True):
+        ours.append([place, key, stored.version])
+        self._state.run(_remember(ours))
+        if not objects.hold(key, on=True, version=stored.version):
+            ours.pop()
             self._state.run(_remember(ours))
             return False
-        ours.append([place, key])
         return True
 
     def _take_off(self, objects: ObjectStore, place: str, key: str, ours: list[list[str]]) -> bool:
-        if [place, key] not in ours:
-            return False
-        done = objects.hold(key, on=False) if objects.head(key) is not None else False
-        ours.remove([place, key])
-        self._state.run(_remember(ours))
+        """Also off a version that was replaced since: nobody else would, and it could never be deleted."""
+        done = False
+        for one in [each for each in ours if each[:2] == [place, key]]:
+            with suppress(Missing):
+                done = objects.hold(key, on=False, version=one[2]) or done
+            ours.remove(one)
+            self._state.run(_remember(ours))
         return done
 
     def _ours(self) -> list[list[str]]:

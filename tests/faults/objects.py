@@ -159,9 +159,9 @@ class Faulty:
             return
         self.store.restore(key, days, speed)
 
-    def hold(self, key: str, *, on: bool) -> bool:
+    def hold(self, key: str, *, on: bool, version: str = "") -> bool:
         self._met("hold", key)
-        return self.store.hold(key, on=on)
+        return self.store.hold(key, on=on, version=version)
 
     def check(self) -> None:
         self._met("check", "")

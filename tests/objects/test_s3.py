@@ -125,6 +125,18 @@ def test_nobody_deletes_what_is_on_hold(locked_bucket):
     assert left_of(locked_bucket) == []
 
 
+@moto
+def test_a_version_that_is_on_hold_below_another_says_so(locked_bucket):
+    """No listing tells it. (versitygw does not tell it of a version either, and refuses to delete it.)"""
+    store = locked_bucket.store()
+    first = store.put(KEY, b"1")
+    store.hold(KEY, on=True)
+    store.put(KEY, b"2")
+    held = [each.legal_hold for each in store.versions(KEY)]
+    store.hold(KEY, on=False, version=first.version)
+    assert (held, [each.legal_hold for each in store.versions(KEY)]) == ([False, True], [False, False])
+
+
 @versitygw
 def test_a_check_of_a_bucket_that_locks_everything(locked_bucket):
     """Is no failure; what it tried with stays."""

@@ -6,7 +6,7 @@ from shipper.archive import ledger
 from shipper.archive.manifest import Manifest, Part
 from shipper.archive.names import part_key
 from shipper.errors import ShipperError, UsageError
-from shipper.objects.store import Stored, Unreachable
+from shipper.objects.store import Missing, Stored, Unreachable
 from shipper.state import State
 from shipper.tier.audit import pending_acts
 from shipper.tier.hold import Holds
@@ -27,7 +27,9 @@ class Bucket:
             raise Unreachable("bucket: does not answer; try again")
         return Stored(key, 1, legal_hold=self.objects[key]) if key in self.objects else None
 
-    def hold(self, key, *, on):
+    def hold(self, key, *, on, version=""):
+        if key not in self.objects:
+            raise Missing(f"bucket/{key}: there is no such object")
         self.objects[key] = on and self.can
         return self.can
 
@@ -174,6 +176,19 @@ def test_a_bucket_that_is_away_does_not_keep_the_hold_from_being_in_force(state)
     found = holds(state, Store(q={("backend", DAY): 1}), bucket)
     _, protection = found.add("q", "", "", "case 7", NOW)
     assert (len(found.held("backend", DAY)), protection.problems) == (1, ["bucket: does not answer; try again"])
+
+
+def test_what_was_replaced_while_it_was_on_hold_is_let_go_with_it(locked_bucket, state):
+    """Somebody put a damaged part back: the version below it would stay for ever, and nobody would know of it."""
+    objects = locked_bucket.store()
+    [key] = archived(state, DAY)
+    objects.put(key, b"first")
+    found = Holds(state, Store(q={("backend", DAY): 1}), lambda _: objects)
+    number, _ = found.add("q", "", "", "case 7", NOW)
+    objects.put(key, b"again")
+    assert found.release(number, "over", NOW).problems == []
+    objects.delete(key)
+    assert objects.versions(key) == []
 
 
 def test_a_store_without_legal_holds_is_no_problem(state):
