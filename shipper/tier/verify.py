@@ -21,6 +21,8 @@ from shipper.errors import ShipperError
 from shipper.objects.store import Damaged, Missing, NeedsRestore, ObjectStore
 from shipper.state import State
 from shipper.tier.acts import note_of
+from shipper.tier.archive import PROOF
+from shipper.tier.erase_archive import old_keys
 from shipper.tier.patience import Patience
 
 Day = tuple[str, str, str]
@@ -224,11 +226,12 @@ class Verifier:
         return {(each["tier"], each["dataset"], each["day"]) for each in receipts}
 
     def _noted(self) -> set[str]:
-        """Keys that moves and acts under way have noted before they put them."""
+        """Keys that moves, acts and erasures under way have noted before they put them, or are still to delete."""
         act = self._act()
         keys = {key for name in ("manifests", "receipts") for key, _ in act.get(name, [])} | {*act.get("deletes", [])}
         put = {key for move in ledger.moves(self._state) for _, key in move.detail.get("putting", [])}
-        return keys | put | {f"{key}.proof" for key in put}
+        erased = {key for place, key in old_keys(self._state) if place == self._place}
+        return keys | put | {f"{key}{PROOF}" for key in put} | erased
 
     def _still_true(self, found: Verified, alive: dict[Day, Receipt]) -> Verified:
         """Without what is explained by an act that came in between."""

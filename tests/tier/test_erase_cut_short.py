@@ -14,6 +14,7 @@ from shipper.objects.cache import BlockCache
 from shipper.objects.folder import FolderStore
 from shipper.query.parse import parse
 from shipper.tier.erase_archive import ArchivedRecords
+from shipper.tier.verify import Verifier, Wanted
 from tests.faults.objects import Faulty
 from tests.tier.world import Killed, World, at, day
 
@@ -89,6 +90,13 @@ def test_a_part_that_was_replaced_goes(world):
     assert parts(world) == [OLD, NEW]
     world.run()
     assert parts(world) == [NEW]
+
+
+def test_what_an_erasure_is_about_to_delete_is_nothing_additional(world):
+    """Verifying goes on beside it."""
+    killed_at(world, "delete", OLD)
+    how = {"clock": world.clock, "exporter": world.exporter, "scratch": world.data / "scratch"}
+    assert Verifier(world.objects, "archive", world.state, **how).run(Wanted()).problems == []
 
 
 def test_pieces_that_a_search_had_fetched_are_gone_before_anything_else(world):
