@@ -171,7 +171,11 @@ class Intake:
             moving.hot.block(move.day)
             moving.passed("blocked")
             self._add_what_is_late(move)
-            moving.check_there(moving.there(move.day))
+            there = moving.there(move.day)
+            moving.check_there(there)
+            for one in there:
+                # Again: a kill between publishing and this would leave them without.
+                moving.hand_on_hold(one.place, one.dataset, one.day, new=[part.key for part in one.manifest.parts])
             moving.hot.delete(move.day, move.detail["point"])
         except (Exception, KeyboardInterrupt, SystemExit):
             # Also where the run is to end: a writer of this day would hold until the next one.

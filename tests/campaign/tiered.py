@@ -22,6 +22,7 @@ from shipper.query.tree import Everything
 from shipper.search.merge import search
 from shipper.search.store import Question
 from shipper.state import State
+from shipper.store.layout import listed
 from shipper.store.recover import recover
 from shipper.store.sealer import Sealer
 from shipper.store.segments import Limits, Segments
@@ -177,6 +178,7 @@ class Life:
         """Each record is found once until its last day, and none after it; of a day that is going, and not all was
         `moved`, a dataset is there as a whole or not at all."""
         found = self.found()
+        self.check_stored_once(found)
         for kind, docs in self.written.items():
             there = found.pop(kind, Counter())
             if self.is_over(kind) and moved:
@@ -186,6 +188,20 @@ class Life:
                 assert there == docs, f"{kind}: {_difference(there, docs)} on morning {self.morning}"
         assert not found, found.keys()
         self.check_chain()
+
+    def check_stored_once(self, found: dict[Kind, Counter[bytes]]) -> None:
+        """A search gives a record once that two tiers have. What they have by their lists is not more than it found."""
+        rows: Counter[str] = Counter()
+        with closing(self.state()) as state:
+            marked = ledger.marked_segments(state)
+            for segment in listed(state, "records"):
+                rows[segment.day] += 0 if segment.number in marked else segment.rows
+            for one in ledger.archived(state):
+                rows[one.day] += one.manifest.rows
+        expected: Counter[str] = Counter()
+        for (day_, _), docs in found.items():
+            expected[day_] += docs.total()
+        assert rows == expected
 
     def is_over(self, kind: Kind) -> bool:
         """It has had its last day, and nothing holds it."""
@@ -221,6 +237,14 @@ class Life:
         told: dict[str, Any] = orjson.loads(ended.out)
         assert ended.code == bool(told["problems"]), ended
         return told
+
+    def check_protected(self) -> None:
+        """What is on hold has the legal hold of its bucket, and nothing else has."""
+        with closing(self.state()) as state:
+            there = [(one.day, one.dataset, part.key) for one in ledger.archived(state) for part in one.manifest.parts]
+        found = {key: self.objects.head(key) for *_, key in there}
+        protected = {key: stored is not None and stored.legal_hold for key, stored in found.items()}
+        assert protected == {key: (day_, dataset) in self.held for day_, dataset, key in there}
 
     def parts(self) -> list[str]:
         """Keys of all that is archived, with what is in grace."""
