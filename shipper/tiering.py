@@ -4,9 +4,9 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,6 @@ class Opened:
     moving: Moving
     everywhere: Everywhere
     exporter: Exporter
-    archives: dict[str, Archive] = field(default_factory=dict)
 
 
 def tiers_of(plan: Plan) -> Tiers:
@@ -95,21 +94,13 @@ def tiering(
         everywhere = stack.enter_context(closing(Everywhere(data, state, plan)))
         hot = stack.enter_context(closing(hot_of(plan, data, state, clock)))
         exporter = stack.enter_context(closing(Exporter()))
-        archives: dict[str, Archive] = {}
-
-        def archive(place: str) -> Archive:
-            if place not in archives:
-                objects = everywhere.place(place)
-                how: dict[str, Any] = {"clock": clock, "exporter": exporter, "scratch": scratch}
-                archives[place] = Archive(objects, place, state, **how, passed=told.passed)
-            return archives[place]
-
+        how: dict[str, Any] = {"clock": clock, "exporter": exporter, "scratch": scratch, "passed": told.passed}
         holds = everywhere.holds()
         moving = Moving(
             tiers,
             hot,
             state,
-            archive,
+            cache(lambda place: Archive(everywhere.place(place), place, state, **how)),
             exporter,
             scratch,
             clock,
@@ -120,7 +111,7 @@ def tiering(
             passed=told.passed,
             stored=told.stored,
         )
-        yield Opened(Mover(moving, told.begun), moving, everywhere, exporter, archives)
+        yield Opened(Mover(moving, told.begun), moving, everywhere, exporter)
 
 
 def hot_of(plan: Plan, data: Path, state: State, clock: Clock) -> Hot:
