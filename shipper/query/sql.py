@@ -20,6 +20,7 @@ from shipper.query.tree import (
     Node,
     Not,
     Or,
+    Pattern,
     Wild,
     Words,
 )
@@ -60,14 +61,13 @@ def where(tree: Node) -> Where:
         case Exists(field):
             return _exists(field)
         case Words(field, words):
-            condition = _words(longest_literal(words), words_regex(words))
+            condition = _words(words)
             fields = FREE_TEXT if field is None else (field,)
             return _join(" OR ", [_any_value(name, condition) for name in fields])
         case Equals(field, text):
             return _any_value(field, lambda value: Where(f"{value} = ?", (text,)))
         case Like(field, pattern):
-            like = "".join(_like(part) for part in pattern)
-            return _any_value(field, lambda value: Where(f"{value} LIKE ? ESCAPE '\\'", (like,)))
+            return _any_value(field, _like(pattern))
         case Between():
             return _between(tree)
 
@@ -83,15 +83,32 @@ def _join(operator: str, parts: list[Where]) -> Where:
     return Where(f"({sql})", values)
 
 
-def _like(part: str | Wild) -> str:
+def _like(pattern: Pattern) -> Condition:
+    """`*piece*`, `piece*` and `*piece` have functions of their own, three times as quick as LIKE with ESCAPE."""
+    match pattern:
+        case (Wild.MANY, str(piece), Wild.MANY):
+            return lambda value: Where(f"contains({value}, ?)", (piece,))
+        case (str(piece), Wild.MANY):
+            return lambda value: Where(f"starts_with({value}, ?)", (piece,))
+        case (Wild.MANY, str(piece)):
+            return lambda value: Where(f"ends_with({value}, ?)", (piece,))
+    like = "".join(map(_like_part, pattern))
+    return lambda value: Where(f"{value} LIKE ? ESCAPE '\\'", (like,))
+
+
+def _like_part(part: str | Wild) -> str:
     if isinstance(part, Wild):
         return "%" if part is Wild.MANY else "_"
     return part.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def _words(literal: str, regex: str) -> Condition:
-    """A look for a piece of the words first, because it costs a tenth of the exact answer. Not with AND: within another
-    CASE, DuckDB would take both of every value."""
+def _words(words: tuple[Pattern, ...]) -> Condition:
+    """A look for a piece of the words first, because it costs a tenth of the exact answer, and is all of it for
+    `*piece*`. Not with AND: within another CASE, DuckDB would take both of every value."""
+    match words:
+        case ((Wild.MANY, str(piece), Wild.MANY),):
+            return lambda value: Where(f"contains(lower({value}), ?)", (piece,))
+    literal, regex = longest_literal(words), words_regex(words)
     return lambda value: Where(
         f"(CASE WHEN contains(lower({value}), ?) THEN regexp_matches(lower({value}), ?) ELSE false END)",
         (literal, regex),

@@ -202,7 +202,7 @@ class ArchiveStore:
     def _cursor(self) -> Any:
         if self._duckdb is None:
             self._duckdb = self._stack.enter_context(open_duckdb(self._data / "tmp" / f"archive-{os.getpid()}"))
-            self._duckdb.execute("SET parquet_metadata_cache = true")
+            self._duckdb.execute("SET GLOBAL parquet_metadata_cache = true")
         if self._ranges and self._system is None:
             filesystem = import_module("shipper.archive.filesystem")
             self._system = self._stack.enter_context(filesystem.registered(self._duckdb, self._ranges))
