@@ -1,4 +1,4 @@
-"""`shipper demo`: a simulated backend under a real supervisord, and the ordinary pipeline over its logs."""
+"""`shipper demo`: a simulated backend under a real supervisord, and the ordinary pipeline over its logs; or a year."""
 
 import glob
 import os
@@ -10,18 +10,22 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.text import Text
 
 from shipper import log
 from shipper.build import Plan, plan
 from shipper.cli.narrate import Narrator
+from shipper.cli.year import run_year
 from shipper.clock import parse_duration
 from shipper.config import shipped
+from shipper.errors import UsageError
 from shipper.example.simulation import Simulation
 from shipper.lock import hold, make_data_folder
 from shipper.model import Batch
@@ -73,16 +77,42 @@ The last one is live: it shows what a demo or a run stores meanwhile.
 @click.command()
 @click.option("--for", "duration", metavar="TIME", help="Stop by itself after this time: 30s, 5m.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The backend's port; default: a free one.")
-def demo(duration: str | None, port: int) -> None:
+@click.option("--days", type=click.IntRange(min=1), metavar="N", help="Live through so many days instead; 400: a year.")
+@click.pass_context
+def demo(ctx: click.Context, duration: str | None, port: int, days: int | None) -> int:
     """A simulated backend, followed live. Ctrl-C stops it.
 
     Starts a real supervisord with a small FastAPI backend and its traffic, follows the backend's logs into the
     embedded store, and shows records, redactions and alerts as they come.
+
+    With --days it passes in a minute or two what takes a year: the logs of that many days, each moved on through all
+    tiers as it gets older, and at the end what is where. It takes a new folder by --data, and keeps it; without,
+    everything is removed at the end.
     """
-    data: Path = click.get_current_context().obj.data
-    seconds = parse_duration(duration) if duration else None
+    data: Path = ctx.obj.data
     log.quieter("warning")
-    run_demo(data, port, seconds, follow, Console(highlight=False))
+    if days is None:
+        run_demo(data, port, parse_duration(duration) if duration else None, follow, Console(highlight=False))
+        return 0
+    if duration or port:
+        raise UsageError("demo: --days ends by itself and has no port; leave --for and --port out")
+    given, program = data if _is_given(ctx) else None, _apart(_program(), os.environ)
+    with stop_at_signals() as stop:
+        planned = partial(plan_for, env=os.environ)
+        run_year(given, planned, days, program=program, console=Console(highlight=False), stop=stop)
+    return 0
+
+
+def _is_given(ctx: click.Context) -> bool:
+    """Whether `--data` stands on the command line, before or behind the command's name."""
+    contexts = (ctx, ctx.find_root())
+    return any(each.get_parameter_source("data") is ParameterSource.COMMANDLINE for each in contexts)
+
+
+def _apart(program: str, env: Mapping[str, str]) -> str:
+    """A command that does not ask where real records are, either."""
+    names = sorted(name for name in env if name.startswith(ELSEWHERE))
+    return " ".join(["env", *(f"-u {name}" for name in names), program]) if names else program
 
 
 def follow(data: Path, logs: Path, on_commit: Callable[[Batch], None], stop: Event) -> None:

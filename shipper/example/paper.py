@@ -47,8 +47,8 @@ class PaperBackend:
         self.now += self._chance.uniform(0.001, 0.02)
         answer = self._endpoint(method, path)
         status, said = answer(path, body or {}, address, headers)
-        port = self._chance.randrange(20_000, 60_000)
-        self.lines.append(f'INFO:     {address}:{port} - "{method} {path} HTTP/1.1" {status} {REASONS[status]}')
+        # uvicorn knows the address by a header, which has no port.
+        self.lines.append(f'INFO:     {address}:0 - "{method} {path} HTTP/1.1" {status} {REASONS[status]}')
         return status, said
 
     def _endpoint(self, method: str, path: str) -> Callable[[str, Any, str, dict[str, str]], Answer]:
@@ -147,8 +147,9 @@ class PaperBackend:
     ) -> None:
         thrown = None if error is None else (type(error), error, error.__traceback__)
         # Where in its file the real one logs is not worth being kept equal.
-        entry = logging.LogRecord(logger, getattr(logging, level), f"{logger[4:]}.py", 1, text, (), thrown, function)
-        entry.created, entry.module = self.now, logger.rpartition(".")[2]
+        file = f"{'backend' if logger == 'app.main' else logger.rpartition('.')[2]}.py"
+        entry = logging.LogRecord(logger, getattr(logging, level), file, 1, text, (), thrown, function)
+        entry.created = self.now
         entry.__dict__.update(about)
         self.lines.append(self._format(entry))
 

@@ -6,7 +6,7 @@ exports them: both cost more to start than a small day costs.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ from shipper.tiering import LAST, Opened, last_due, tiering, tiers_of
 from shipper.writer import Writer
 
 SEALED_TOGETHER = 6
-"""Days; fewer than the hot store keeps, so that the mover finds sealed what it takes."""
+"""Days at most."""
 
 
 @dataclass(slots=True)
@@ -46,6 +46,11 @@ class Passed:
     """To another tier, with the deletion behind it."""
     gone: list[Move] = field(default_factory=list)
     """Days of a dataset whose time was over."""
+
+
+def log_of(data: Path) -> Path:
+    """The backend's log of all days; there is a pipeline to be made over it."""
+    return data / "demo" / "log" / "backend.out.log"
 
 
 class Life:
@@ -62,7 +67,7 @@ class Life:
         """The mover's."""
         self._days = Days(plan, data, chance)
 
-    def live(self) -> Iterator[Passed]:
+    def live(self) -> Generator[Passed, None, None]:
         """Day by day; what is given is the same object each time. Raises `ShipperError` when a move fails."""
         with ExitStack() as stack:
             stack.enter_context(closing(hold(self._data, "move")))
@@ -74,10 +79,11 @@ class Life:
             for number in range(self.days):
                 self.passed.lines += coming.result()
                 following = self._midnight + (number + 1) * DAY_S
-                coming = ahead.submit(days.live if number + 1 < self.days else days.end, following)
+                if number + 1 < self.days:
+                    coming = ahead.submit(days.live, following)
                 self._move(opened, state, number)
                 yield self.passed
-            coming.result()
+            days.end(following)
 
     def _move(self, opened: Opened, state: State, number: int) -> None:
         self.clock.advance(self._first_move + number * DAY_S - self.clock.now())
@@ -96,13 +102,15 @@ class Days:
     def __init__(self, plan: Plan, data: Path, chance: random.Random) -> None:
         self._plan, self._data, self._chance = plan, data, chance
         self._clock, self._sealing, self._unsealed = ManualClock(), Sealing(), 0
+        # The mover has to find sealed what it takes.
+        self._sealed_together = max(1, min(SEALED_TOGETHER, int(tiers_of(plan).hot // DAY_S) - 1))
         state = State(data / "state.db")
         self._context = Context(data, state, self._clock, base=plan.path.parent, once=True, name=plan.pipeline.name)
         state.set_meta("sinks", where_records_go(plan, state, self._clock.now()))
         first = assemble(plan, load_rules_of(plan), self._context)
         self._stages = first.stages
         _close([first.source], first.sinks)
-        self._log = data / "demo" / "log" / "backend.out.log"
+        self._log = log_of(data)
         self._log.parent.mkdir(mode=0o700, parents=True)
 
     def close(self) -> None:
@@ -117,16 +125,15 @@ class Days:
         self._clock.advance(midnight + DAY_S - self._clock.now())
         self._follow()
         self._unsealed += 1
-        if self._unsealed == SEALED_TOGETHER:
+        if self._unsealed == self._sealed_together:
             self._seal()
         return written.count(b"\n")
 
-    def end(self, now: float) -> int:
+    def end(self, now: float) -> None:
         """Stores what is left to be stored: the mover has audited its last acts."""
         self._clock.advance(now - self._clock.now())
         self._follow()
         self._seal()
-        return 0
 
     def _follow(self) -> None:
         """Returns when all that is there is committed."""
