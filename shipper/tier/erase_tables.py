@@ -42,6 +42,7 @@ class Tables:
             *self._quarantine(),
             *self._windows(),
             *self._holds(),
+            *self._silences(),
             *self._errors(),
         ]
 
@@ -119,13 +120,19 @@ class Tables:
                 yield save_window(row["rule_id"], row["group_key"], left)
 
     def _holds(self) -> Iterator[StateChange]:
-        """The query of a hold in force is needed; that of a released one only says whom it was about."""
-        for row in self._state.rows("SELECT id, query FROM holds WHERE released IS NOT NULL"):
-            if self._subject.mentioned(row["query"]):
+        """A hold in force is needed as it is; a released one only says whom it was about."""
+        for row in self._state.rows("SELECT id, query, reason, why FROM holds WHERE released IS NOT NULL"):
+            words = [row["query"], row["reason"], row["why"]]
+            struck = list(map(self._subject.struck, words))
+            if struck != words:
                 self.counts["holds"] += 1
-                yield StateChange(
-                    "UPDATE holds SET query = ? WHERE id = ?", (self._subject.struck(row["query"]), row["id"])
-                )
+                yield StateChange("UPDATE holds SET query = ?, reason = ?, why = ? WHERE id = ?", (*struck, row["id"]))
+
+    def _silences(self) -> Iterator[StateChange]:
+        for row in self._state.rows("SELECT id, reason FROM silences"):
+            if self._subject.mentioned(row["reason"]):
+                struck = self._subject.struck(row["reason"])
+                yield StateChange("UPDATE silences SET reason = ? WHERE id = ?", (struck, row["id"]))
 
     def _errors(self) -> Iterator[StateChange]:
         """Of what a sink or a move failed for, whose words may quote a record."""
