@@ -6,6 +6,7 @@ Tried on 8.19 and 9.4: with one privilege less, something of what is said here f
 
 import json
 import shlex
+from itertools import starmap
 from typing import Any
 
 from shipper.elastic.names import ALERTS, RESTORED, pattern_of
@@ -14,6 +15,8 @@ Role = dict[str, Any]
 
 LOOK_AT_TEMPLATES = "indices:admin/index_template/get"
 """No named privilege allows only this; `manage_index_templates` would also let a run write them."""
+
+WIDTH = 72
 
 KIBANA_IMPORT = "feature_savedObjectsManagement.all"
 
@@ -100,6 +103,14 @@ def _laid_out(role: Role) -> list[str]:
         if key == "cluster":
             parts.append(f' "{key}": {json.dumps(value)}')
         else:
-            entries = (",\n   ".join(f'"{name}": {json.dumps(each)}' for name, each in one.items()) for one in value)
+            entries = (",\n   ".join(starmap(_entry, one.items())) for one in value)
             parts.append(f' "{key}": [\n  ' + ",\n  ".join(f"{{{entry}}}" for entry in entries) + "]")
     return ",\n".join(parts).splitlines()
+
+
+def _entry(name: str, value: object) -> str:
+    """On a line of its own, or on several when that would be a long one."""
+    line = f'"{name}": {json.dumps(value)}'
+    if len(line) < WIDTH or not isinstance(value, list):
+        return line
+    return f'"{name}": [\n     ' + ",\n     ".join(map(json.dumps, value)) + "]"

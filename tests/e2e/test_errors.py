@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from shipper.state import SCHEMA_VERSION
 from tests.e2e.shipper import COMMAND, ROOT, Said, Shipper, line
 from tests.services.supervisor import wait_for
 
@@ -25,6 +26,9 @@ COMMANDS = [
     "scan",
     "setup",
     "quarantine",
+    "tier",
+    "hold",
+    "erase",
     "status",
 ]
 RUN = ("run", "pipeline.yml", "--once")
@@ -212,7 +216,7 @@ def test_a_state_of_a_newer_version_is_left_alone(shipper: Shipper, words: tuple
         db.execute("PRAGMA user_version=99")
     before = written(shipper)
     assert complaint(shipper(*words, code=1)) == (
-        f"shipper: {shipper.data}/state.db: written by a newer shipper (format 99, this one knows 1); upgrade shipper"
+        f"shipper: {shipper.data}/state.db: written by a newer shipper (format 99, this one knows {SCHEMA_VERSION}); upgrade shipper"
     )
     with closing(sqlite3.connect(shipper.data / "state.db")) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (99,)
