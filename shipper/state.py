@@ -21,6 +21,7 @@ from shipper.errors import ShipperError, StateMismatch
 from shipper.model import Alert, Batch, Progress, StateChange
 
 SCHEMA_VERSION = 2
+_IF_MISSING = re.compile(r"^\s*CREATE (?:UNIQUE )?(?:TABLE|INDEX)", re.ASCII)
 RESERVE, LEAST_LOG, FEWEST_SPARE = 1 << 20, 1 << 19, 64
 """Bytes that are reserved at a time; bytes of SQLite's log and pages of the file that there have to be."""
 
@@ -56,15 +57,13 @@ CREATE TABLE moves(seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, da
 CREATE TABLE archived(place TEXT NOT NULL, tier TEXT NOT NULL, dataset TEXT NOT NULL, day TEXT NOT NULL,
   manifest BLOB NOT NULL, grace INTEGER NOT NULL, since REAL NOT NULL,
   PRIMARY KEY(place, tier, dataset, day)) WITHOUT ROWID;
+CREATE INDEX archived_by_day ON archived(day);
 CREATE TABLE chains(place TEXT PRIMARY KEY, number INTEGER NOT NULL, digest TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE holds(id INTEGER PRIMARY KEY AUTOINCREMENT, query TEXT NOT NULL, since TEXT NOT NULL, until TEXT NOT NULL,
   reason TEXT NOT NULL, who TEXT NOT NULL, added REAL NOT NULL, released REAL, why TEXT NOT NULL DEFAULT '');
 CREATE TABLE restored(day TEXT NOT NULL, place TEXT NOT NULL, until REAL NOT NULL, detail BLOB NOT NULL,
   PRIMARY KEY(day, place)) WITHOUT ROWID;
 """
-
-
-_IF_MISSING = re.compile(r"^\s*CREATE (?:UNIQUE )?(?:TABLE|INDEX)", re.ASCII)
 
 
 class State:

@@ -71,8 +71,8 @@ class Move:
 
 def archived(state: State, *, grace: bool = False, day: str = "") -> list[Archived]:
     """What is archived, oldest day first; with `grace` also the copies that wait to be deleted; or of one day alone."""
-    where = "WHERE grace <= ? AND (day = ? OR ?)"
-    rows = state.rows(f"SELECT * FROM archived {where} ORDER BY day, dataset, tier", (grace, day, not day))
+    of_day, values = (" AND day = ?", (grace, day)) if day else ("", (grace,))
+    rows = state.rows(f"SELECT * FROM archived WHERE grace <= ?{of_day} ORDER BY day, dataset, tier", values)
     return [_archived(row) for row in rows]
 
 

@@ -1,7 +1,7 @@
 """Archived days that can't be read at once: what was left out, what it takes to get it, and asking for it."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from importlib import import_module
 from itertools import groupby
@@ -59,10 +59,14 @@ def _days(parts: Sequence[Frozen]) -> str:
     sizes = Counter[str]()
     for each in parts:
         sizes[each.one.day.replace(".", "-")] += each.part.bytes
-    days = sorted(sizes)
-    if len(days) > SHOWN:
-        return f"{len(days)} days from {days[0]} to {days[-1]} ({human_bytes(sizes.total())})"
-    return ", ".join(f"{day} ({human_bytes(sizes[day])})" for day in days)
+    if len(sizes) > SHOWN:
+        return f"{named(sizes)} ({human_bytes(sizes.total())})"
+    return ", ".join(f"{day} ({human_bytes(size)})" for day, size in sorted(sizes.items()))
+
+
+def named(days: Collection[str]) -> str:
+    """`2025-12-02, 2025-12-01`; of many, how many there are, and the first and last."""
+    return ", ".join(days) if len(days) <= SHOWN else f"{len(days)} days from {min(days)} to {max(days)}"
 
 
 def _class(each: Frozen) -> str:

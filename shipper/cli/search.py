@@ -163,7 +163,7 @@ class LeftOut:
         for first, *more in self.reasons.values():
             others = [each for each in more if each not in besides]
             if others:
-                _say(f"left out as {first}: {', '.join(others)}")
+                _say(f"left out as {first}: {frozen.named(others)}")
 
 
 @click.command(

@@ -182,6 +182,16 @@ def test_days_that_cannot_be_read_for_one_reason_are_told_together(shipper, monk
     )
 
 
+def test_of_very_many_days_that_cannot_be_read_the_first_and_last_are_named(shipper, monkeypatch):
+    """Ten years of an archive that is away are no line of 40,000 characters."""
+    away = Forbidden()
+    away.days = lambda _: [f"2026.01.{day:02}" for day in range(1, 31)]
+    monkeypatch.setattr("shipper.cli.search.stores", lambda *_: Stores([away], ""))
+    assert shipper("search", "--format", "json")[2].splitlines()[1:] == [
+        "shipper search: left out as 2026-01-30: 29 days from 2026-01-01 to 2026-01-29"
+    ]
+
+
 def start(*arguments, **how):
     """Starts `shipper` as a process of its own."""
     code = "from shipper.cli.main import main; main()"
