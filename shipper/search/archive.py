@@ -238,11 +238,14 @@ class ArchiveStore:
             if not path.is_file():
                 raise Missing(f"{path}: missing; look with: shipper tier verify")
             return str(path)
-        if part.sha256 not in self._ranges:
+        known = self._ranges.get(part.sha256)
+        # A copy in a colder tier has the same bytes, and what was opened may be gone since.
+        if known is None or known.part.key != part.key:
             if self._pool is None:
                 self._pool = self._stack.enter_context(ThreadPoolExecutor(4))
             self._ranges[part.sha256] = Ranges(store, part, self._cache, self._pool, self.reading.fetch)
-            self.reading.open(part.bytes)
+            if known is None:
+                self.reading.open(part.bytes)
         return f"shipper://{part.sha256}"
 
     def _is_local(self, place: str) -> bool:

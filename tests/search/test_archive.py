@@ -6,11 +6,12 @@ import orjson
 import pytest
 
 from shipper.archive.ledger import archived, drop_archived, put_in_grace
+from shipper.objects.cache import purge
 from shipper.objects.folder import FolderStore
 from shipper.objects.store import Missing, NeedsRestore, Stored, Unreachable
 from shipper.query.parse import parse
 from shipper.search import slices
-from shipper.search.archive import ArchiveStore
+from shipper.search.archive import CACHE, ArchiveStore
 from shipper.search.embedded import EmbeddedStore
 from shipper.search.merge import count, search
 from shipper.search.store import Question
@@ -358,6 +359,18 @@ def test_a_part_that_is_replaced_while_it_is_opened_is_read_anew(remote):
 
     remote.objects.before = replace
     assert remote.find("seq:>=0") == [record(1)]
+
+
+def test_a_copy_with_the_same_bytes_is_read_where_it_lies(remote):
+    """The one that was opened before is gone, with what was fetched of it."""
+    remote.put(record(0))
+    (one,) = archived(remote.state)
+    assert remote.find("seq:0") == [record(0)]
+    remote.state.run(drop_archived(one))
+    purge(remote.data / CACHE, [part.sha256 for part in one.manifest.parts])
+    remote.objects.inner.delete(part_key("warm", "", "2026.01.01"))
+    remote.put(record(0), tier="cold")
+    assert (remote.find("seq:0"), remote.count("seq:0")) == ([record(0)], 1)
 
 
 def test_a_part_that_is_gone_and_stands_in_the_ledger_is_a_failure(remote):
