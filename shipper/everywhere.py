@@ -27,6 +27,7 @@ from shipper.search.store import Question, Store
 from shipper.state import State
 from shipper.store.read import Reader
 from shipper.tier.hold import Holds
+from shipper.tier.policy import DAY_S, end_of
 
 ELASTICSEARCH = "elasticsearch"
 
@@ -84,12 +85,17 @@ class Everywhere:
         self._one = one
         return self._single.count(Question(tree), one.day)
 
-    def remaining(self, tree: Node) -> tuple[int, list[str]]:
-        """How many records a search over all tiers finds, and what could not be searched, a line each."""
+    def remaining(self, tree: Node, kind: tuple[str, str] | None = None) -> tuple[int, list[str]]:
+        """How many records a search over all tiers finds, and what could not be searched, a line each. `kind`: dataset
+        and day, of these alone."""
         problems: list[str] = [self.missing] if self.missing else []
+        question = Question(tree)
+        if kind is not None:
+            dataset, end = kind[0], end_of(kind[1])
+            question = Question(of_dataset(tree, dataset), end - DAY_S, end)
         with ExitStack() as stack:
             stores = list(self._stores(stack))
-            found = count(stores, Question(tree), lambda what, why: problems.append(f"{what}: {why}"))
+            found = count(stores, question, lambda what, why: problems.append(f"{what}: {why}"))
         return found, problems
 
     def indexed(self, tree: Node, *, restored: bool = False) -> Iterator[tuple[str, str, bytes]]:

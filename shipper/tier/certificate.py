@@ -26,6 +26,8 @@ class Line(NamedTuple):
     """None: it could not be told."""
     refused: str = ""
     """Why it stays; empty: it goes."""
+    must: bool = False
+    """It has to stay: it is on hold or locked, nothing failed."""
 
 
 class Proof(NamedTuple):

@@ -6,7 +6,7 @@ anywhere, the same erasure run again does what is left.
 
 import socket
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +97,7 @@ class Erasure:
 
     def _lines(self, where: str, matches: Matches) -> list[Line]:
         return [
-            Line(where, dataset, day, len(ids), self._why(where, dataset, day))
+            Line(where, dataset, day, len(ids), self._why(where, dataset, day), must=True)
             for (dataset, day), ids in sorted(matches.items(), key=lambda item: item[0][::-1])
         ]
 
@@ -115,10 +115,10 @@ class Erasure:
         except NeedsRestore:
             return line._replace(refused=frozen(one))
         except Refused as error:
-            return line._replace(rows=rows, refused=str(error))
+            return line._replace(rows=rows, refused=str(error), must=True)
         except ShipperError as error:
             return line._replace(refused=str(error))
-        return line._replace(rows=rows, refused=why or "")
+        return line._replace(rows=rows, refused=why or "", must=bool(why))
 
     # ── erasing ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -152,7 +152,7 @@ class Erasure:
             try:
                 erased = self._archive.erase(one, self._subject.query, f"certificate {self._progress.number}")
             except ShipperError as error:
-                self._progress.refuse(line._replace(refused=str(error)))
+                self._progress.refuse(line._replace(refused=str(error), must=isinstance(error, Refused)))
             else:
                 self._progress.count(line.where, line.rows if one.grace else erased.rows, one.dataset, one.day)
 
@@ -200,7 +200,7 @@ class Erasure:
         going: Matches = {}
         for (dataset, day), ids in matches.items():
             if why := self._why(where, dataset, day):
-                self._progress.refuse(Line(where, dataset, day, len(ids), why))
+                self._progress.refuse(Line(where, dataset, day, len(ids), why, must=True))
             else:
                 going[dataset, day] = ids
         return going
@@ -214,10 +214,9 @@ class Erasure:
     def _finish(self, reason: str) -> Report:
         reach, progress = self._reach, self._progress
         erased, refused = progress.erased, progress.refused
-        stays = sum(line.rows or 0 for line in refused if line.day)
         left, problems = reach.remaining(self._subject.tree)
         now = iso(reach.clock.now())
-        proof = Proof(left, min(left, stays), problems, now)
+        proof = Proof(left, self._had_to_stay(refused) if left else 0, problems, now)
         raw = certificate(
             number=progress.number,
             subject=self._subject.fingerprint(reach.key),
@@ -235,6 +234,11 @@ class Erasure:
         path, failed = keep(raw, progress.number, reach.data, (reach.archives(place).objects for place in places))
         progress.end(*self._acts(reason, erased, refused))
         return Report(progress.number, erased, refused, proof, path, failed)
+
+    def _had_to_stay(self, refused: Sequence[Line]) -> int:
+        """Of what is still found. Records of a copy in grace, which is not searched, are not counted twice."""
+        kinds = {(line.dataset, line.day) for line in refused if line.must and line.day}
+        return sum(self._reach.remaining(self._subject.tree, kind)[0] for kind in kinds)
 
     def _acts(self, reason: str, erased: list[Line], refused: list[Line]) -> Iterator[StateChange]:
         number, now = self._progress.number, self._reach.clock.now()

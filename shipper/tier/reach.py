@@ -24,6 +24,13 @@ class Indexed(Protocol):
     def __call__(self, tree: Node, *, restored: bool = False) -> Iterator[tuple[str, str, bytes]]: ...
 
 
+class Remaining(Protocol):
+    """How many records a search over all tiers finds, all or those of a dataset and day, and what could not be
+    searched, a line each."""
+
+    def __call__(self, tree: Node, kind: tuple[str, str] | None = None) -> tuple[int, list[str]]: ...
+
+
 @dataclass(slots=True)
 class Reach:
     """The caller holds the lock `move`, unless it only looks. All that is called may raise `ShipperError`."""
@@ -46,8 +53,7 @@ class Reach:
     elastic: Requests | None
     name: str
     """Of the pipeline."""
-    remaining: Callable[[Node], tuple[int, list[str]]]
-    """How many records a search over all tiers finds, and what could not be searched, a line each."""
+    remaining: Remaining
     without: Without
     missing: str
     """A store that holds records and can't be reached at all; or empty."""

@@ -6,7 +6,9 @@ import orjson
 import pytest
 
 from shipper.archive.manifest import Manifest
+from shipper.errors import ShipperError
 from shipper.tier.audit import pending_acts
+from shipper.tier.erase_archive import ArchivedRecords
 from tests.campaign.forms import rounds
 from tests.tier.days import at, day
 from tests.tier.erased import ALICE, DAYS, Folder, Killed, in_this_process, kill_at, lines_of
@@ -92,6 +94,22 @@ def test_what_is_on_hold_stays_whole(folder):
     assert (folder.found(ALICE), folder.found(BOB), report.proof.is_absent, report.is_whole) == (1, ALL, True, False)
     folder.release(1)
     assert (folder.erase().is_whole, folder.found(ALICE)) == (True, 0)
+
+
+def test_what_failed_is_no_record_that_had_to_stay(folder, monkeypatch):
+    """The certificate says that the subject is not absent, and how many of the found are on hold: each counts once,
+    though a copy in grace has it too."""
+    folder.hold("user_id:bob AND event.dataset:chat", since=at(33, 0), until=at(34, 0))
+    erase = ArchivedRecords.erase
+
+    def fails(self, one, *given):
+        if one.tier == "cold":
+            raise ShipperError("the disk is full")
+        return erase(self, one, *given)
+
+    monkeypatch.setattr(ArchivedRecords, "erase", fails)
+    proof = folder.erase().proof
+    assert (proof.found, proof.refused, proof.is_absent) == (3 + 1, 1, False)
 
 
 def test_what_is_refused_is_audited_too(folder):
