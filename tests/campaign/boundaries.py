@@ -130,8 +130,9 @@ def _watch_file_calls(name: str, call: Callable[..., Any], boundary: Boundary) -
     def watched(path: Path, *arguments: Any, **options: Any) -> Any:
         there = path.exists()
         done = call(path, *arguments, **options)
-        if there and "hot" in path.parts:
-            boundary(f"{name} {'/'.join(path.parts[-2:])}")
+        lasting = Path(arguments[0]) if name == "rename" else path
+        if there and ("hot" in lasting.parts or lasting.name.startswith("erasing")):
+            boundary(f"{name} {'/'.join(lasting.parts[-2:])}")
         return done
 
     setattr(Path, name, watched)

@@ -90,6 +90,7 @@ def serve() -> None:
     import duckdb  # noqa: F401
 
     import shipper.archive.export
+    import shipper.cli.erase
     import shipper.cli.hold
     import shipper.cli.tier  # noqa: F401
 

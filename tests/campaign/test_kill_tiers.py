@@ -3,13 +3,15 @@
 import random
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.campaign.checks import check_protected
 from tests.campaign.forms import FULL, rounds
-from tests.campaign.processes import KILLED, Processes
+from tests.campaign.processes import KILLED, Ended, Processes
 from tests.campaign.tiered import Life
 from tests.tier.days import day
 
@@ -43,52 +45,87 @@ def life(request: pytest.FixtureRequest, tmp_path: Path, shipper: Processes) -> 
 
 @pytest.mark.parametrize("life", PLACES, indirect=True)
 def test_killed_behind_every_write(life: Life) -> None:
-    """With records that come late into each tier, and one dataset and day on hold."""
-    one_in = 1 if FULL or "://" not in life.objects.where else 6
+    """With records that come late into each tier, users that are erased, and one dataset and day on hold."""
+    killing = Killing(life, 1 if FULL else 8 if "//" in life.objects.where else 3)
     life.write(0, 60)
     life.write(0, 20, "audit")
-    events: dict[int, Callable[[], object]] = {
-        8: lambda: None,
-        9: lambda: life.write(0, 5),
-        30: lambda: life.hold(0, "backend"),
-        31: lambda: None,
-        32: lambda: None,
-        366: lambda: None,
-        367: life.release,
+    for morning, events in sorted(all_events(life, killing).items()):
+        life.dawn(morning)
+        for event in events:
+            event()
+        life.check(moved=True)
+        if morning in (32, 366) and "://" in life.objects.where:
+            check_protected(life.data, life.objects, life.held)
+    life.check_gone()
+    assert life.kills > 50 // killing.one_in
+
+
+class Killing:
+    """A command is started until it comes through, and is killed behind each of its writes; whatever is left, all that
+    has to be there is there, and the archive is whole."""
+
+    def __init__(self, life: Life, one_in: int) -> None:
+        """`one_in`: of so many writes."""
+        self.life, self.one_in = life, one_in
+
+    def move(self) -> None:
+        self._through("move", self.life.move)
+
+    def hold(self, number: int, dataset: str) -> None:
+        self._through("hold", partial(self.life.hold, number, dataset))
+
+    def release(self) -> None:
+        self._through("release", self.life.release)
+
+    def erase(self, user: str) -> None:
+        """The mover comes between it and its next attempt now and then."""
+        ended = self._through(f"erase {user}", partial(self.life.erase, user), moves=3)
+        assert not self.life.erasing, ended.out
+
+    def _through(self, what: str, command: Callable[..., Ended], *, moves: int = 0) -> Ended:
+        kills = 0
+        while (ended := command(**self.life.killed(what, self.one_in))).code == KILLED:
+            kills += 1
+            self.check(moved=False)
+            if moves and kills % moves == 0:
+                assert self.life.move().code == 0
+                self.check(moved=True)
+        assert ended.code == 0 or what.startswith("erase"), ended
+        self.check(moved=what == "move")
+        return ended
+
+    def check(self, *, moved: bool) -> None:
+        self.life.check(moved=moved)
+        if FULL or moved:
+            assert self.life.verify("--quick")["problems"] == []
+
+
+Events = dict[int, list[Callable[[], object]]]
+"""Morning → what happens on it."""
+
+
+def all_events(life: Life, killing: Killing) -> Events:
+    """In the long form there are more days, and records come late at worse times, also for a day that is gone."""
+    move, late = killing.move, life.write
+    events: Events = {
+        8: [move, lambda: killing.erase("u2")],
+        9: [lambda: late(0, 5), move],
+        30: [lambda: killing.hold(0, "backend"), move],
+        31: [move, lambda: killing.erase("u3")],
+        32: [move],
+        366: [move],
+        367: [killing.release, move],
     }
     if FULL:
-        events |= more_events(life)
-    for morning, event in sorted(events.items()):
-        life.dawn(morning)
-        event()
-        killed_on_this_morning(life, one_in)
-        if morning in (32, 366) and "://" in life.objects.where:
-            life.check_protected()
-    life.check_gone()
-    assert life.kills > 50 // one_in
-
-
-def more_events(life: Life) -> dict[int, Callable[[], object]]:
-    """More days, and records that come late at worse times, also for a day that is gone."""
-    life.write(1, 30)
-    life.write(2, 30, "audit")
-    late = {20: (0, 7, "audit"), 31: (0, 3), 34: (0, 5), 40: (1, 4), 366: (2, 2, "audit"), 369: (0, 4)}
-    quiet = (10, 11, 12, 21, 33, 35, 41, 368, 370)
-    return {
-        **{morning: lambda: None for morning in quiet},
-        **{morning: lambda what=what: life.write(*what) for morning, what in late.items()},
-    }
-
-
-def killed_on_this_morning(life: Life, one_in: int) -> None:
-    """The mover is started until it comes through."""
-    while (ended := life.move_killed(one_in)).code == KILLED:
-        life.check(moved=False)
-        if FULL:
-            assert life.verify("--quick")["problems"] == []
-    assert ended.code == 0, ended
-    life.check(moved=True)
-    assert life.verify("--quick")["problems"] == []
+        more: Events = {morning: [move] for morning in (10, 11, 12, 21, 33, 35, 41, 368, 370)}
+        more[7] = [lambda: late(1, 30), lambda: late(2, 30, "audit"), lambda: killing.erase("u6"), move]
+        for morning, what in {20: (0, 7, "audit"), 34: (0, 5), 40: (1, 4), 369: (0, 4)}.items():
+            more[morning] = [lambda what=what: late(*what), move]
+        more[33] = [lambda: killing.erase("u4"), move]
+        events[31] = [lambda: late(0, 3), *events[31], lambda: killing.erase("u5")]
+        events[366] = [lambda: late(2, 2, "audit"), *events[366]]
+        events |= more
+    return events
 
 
 # ── at any moment, over a store that fails ────────────────────────────────────────────────────────────────────────────

@@ -1,6 +1,5 @@
 """A data folder whose days live from hot to gone, all that was ever written to it, and what has to be true at any time."""
 
-import hashlib
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -12,20 +11,22 @@ import orjson
 import yaml
 
 from shipper.archive import ledger
-from shipper.archive.names import receipt_key
-from shipper.cli.stores import stores
 from shipper.clock import iso
 from shipper.lock import hold
 from shipper.objects.folder import FolderStore
 from shipper.objects.store import ObjectStore
-from shipper.query.tree import Everything
-from shipper.search.merge import search
-from shipper.search.store import Question
 from shipper.state import State
-from shipper.store.layout import listed
 from shipper.store.recover import recover
 from shipper.store.sealer import Sealer
 from shipper.store.segments import Limits, Segments
+from tests.campaign.checks import (
+    Kind,
+    check_chain,
+    check_found,
+    check_nothing_left,
+    check_stored_once,
+    found_by_search,
+)
 from tests.campaign.processes import KILLED, Ended, Processes
 from tests.faults.objects import flipped
 from tests.search.stored import day_of, record, store
@@ -40,9 +41,6 @@ WRITE_EVERY_S = 0.02
 USERS = 7
 NUMBERS = {day(number): number for number in range(100)}
 """Of days, the other way round."""
-
-Kind = tuple[str, str]
-"""Day and dataset."""
 
 
 class Writing:
@@ -80,6 +78,8 @@ class Life:
         self.objects: ObjectStore = bucket.store() if bucket else FolderStore(self.data / "archive", self.data)
         self.written: dict[Kind, Counter[bytes]] = defaultdict(Counter)
         self.held: set[Kind] = set()
+        self.erasing: set[str] = set()
+        """Users; an erasure of theirs was begun, and did not come through yet."""
         self.morning, self.kills = 0, 0
         self._bucket = bucket
         self._commands, self._records = 0, 0
@@ -149,87 +149,80 @@ class Life:
         self._commands += 1
         return self.command("tier", "run", self.pipeline, "--now", iso(self.now), **how)
 
-    def move_killed(self, one_in: int = 1) -> Ended:
-        """The same, ended behind the first write of this morning behind which it was not ended yet, if there is one; of
-        one in so many writes."""
-        return self.move(kill_behind_new=(self._boundaries, f"morning {self.morning}", one_in))
+    def killed(self, what: str, one_in: int = 1) -> dict[str, Any]:
+        """For a command: ended behind the first write of this morning behind which it was not ended yet, if there is
+        one; of one in so many writes."""
+        return {"kill_behind_new": (self._boundaries, f"morning {self.morning}, {what}", one_in)}
 
     @property
     def now(self) -> float:
         return at(self.morning) + self._commands * STEP_S
 
-    def hold(self, number: int, dataset: str) -> None:
+    def hold(self, number: int, dataset: str, **how: Any) -> Ended:
         """On one user's records, so the whole of that dataset and day stays."""
         since, until = (iso(at(each, 0)) for each in (number, number + 1))
         query = f"user.id:u1 AND event.dataset:{dataset}"
-        ended = self.command("hold", "add", "--where", query, "--reason", "a case", "--since", since, "--until", until)
-        assert ended.code == 0, ended
-        self.held.add((day(number), dataset))
+        case = ("--reason", "a case", "--since", since, "--until", until)
+        before = self.holds()
+        ended = self.command("hold", "add", self.pipeline, "--where", query, *case, **how)
+        assert ended.code in (0, KILLED), ended
+        if self.holds() != before:
+            self.held.add((day(number), dataset))
+        return ended
 
-    def release(self) -> None:
+    def holds(self) -> list[int]:
+        """The numbers of those in force."""
+        with closing(self.state()) as state:
+            return [each.id for each in ledger.holds(state)]
+
+    def release(self, **how: Any) -> Ended:
         """All that is on hold."""
-        for number in range(1, len(self.held) + 1):
-            assert self.command("hold", "release", number, "--reason", "it is over").code == 0
-        self.held.clear()
+        ended = Ended(0, "", "", 0.0)
+        while (numbers := self.holds()) and ended.code == 0:
+            ended = self.command("hold", "release", numbers[0], self.pipeline, "--reason", "it is over", **how)
+            assert ended.code in (0, KILLED), ended
+        if not numbers:
+            self.held.clear()
+        return ended
+
+    def erase(self, user: str, **how: Any) -> Ended:
+        """All records of a user but those of what is on hold; when it comes through they are gone, else some may be."""
+        self.erasing.add(user)
+        going = {kind: self._going(kind) for kind in self.written}
+        said = ("--reason", f"{user} asked for it", "--format", "json")
+        ended = self.command("erase", self.pipeline, "--where", f"user.id:{user}", "--yes", *said, **how)
+        if ended.code != KILLED and _is_erased(ended):
+            for kind, docs in going.items():
+                self.written[kind] -= docs
+            self.erasing.remove(user)
+        return ended
 
     # ── what has to be true ───────────────────────────────────────────────────────────────────────────────────────
 
     def check(self, *, moved: bool) -> None:
         """Each record is found once until its last day, and none after it; of a day that is going, and not all was
-        `moved`, a dataset is there as a whole or not at all."""
-        found = self.found()
-        self.check_stored_once(found)
+        `moved`, a dataset is there as a whole or not at all. Of a user who is being erased, some may be gone."""
+        found = found_by_search(self.data, fetched_anew=moved)
+        check_stored_once(self.data, found)
         for kind, docs in self.written.items():
             there = found.pop(kind, Counter())
             if self.is_over(kind) and moved:
                 assert not there, f"{kind}: {there.total()} records are there after its last day"
                 docs.clear()
             elif there or not self.is_over(kind):
-                assert there == docs, f"{kind}: {_difference(there, docs)} on morning {self.morning}"
+                check_found(there, docs, self._going(kind), f"{kind} on morning {self.morning}")
         assert not found, found.keys()
-        self.check_chain()
-
-    def check_stored_once(self, found: dict[Kind, Counter[bytes]]) -> None:
-        """A search gives a record once that two tiers have. What they have by their lists is not more than it found."""
-        rows: Counter[str] = Counter()
-        with closing(self.state()) as state:
-            marked = ledger.marked_segments(state)
-            for segment in listed(state, "records"):
-                rows[segment.day] += 0 if segment.number in marked else segment.rows
-            for one in ledger.archived(state):
-                rows[one.day] += one.manifest.rows
-        expected: Counter[str] = Counter()
-        for (day_, _), docs in found.items():
-            expected[day_] += docs.total()
-        assert rows == expected
+        check_chain(self.objects)
 
     def is_over(self, kind: Kind) -> bool:
         """It has had its last day, and nothing holds it."""
         return self.now >= at(NUMBERS[kind[0]] + 1, 0) + COLD_DAYS * 86_400 and kind not in self.held
 
-    def found(self) -> dict[Kind, Counter[bytes]]:
-        """What a search over all tiers finds."""
-        found, problems = defaultdict[Kind, Counter[bytes]](Counter), list[tuple[str, str]]()
-        asked = stores(self.data)
-        try:
-            everything = Question(Everything())
-            for doc in search(asked.stores, everything, 0, lambda what, why: problems.append((what, why))):
-                found[day_of(doc), orjson.loads(doc)["event.dataset"]][doc] += 1
-        finally:
-            for each in asked.stores:
-                each.close()
-        assert (problems, asked.missing) == ([], "")
-        return found
-
-    def check_chain(self) -> None:
-        """The receipts are numbered without a gap, and each holds the hash of the one before."""
-        previous = ""
-        keys = sorted(stored.key for stored in self.objects.list("receipts/"))
-        for number, key in enumerate(keys, 1):
-            raw = self.objects.get(key)
-            receipt = orjson.loads(raw)
-            assert (key, receipt["number"], receipt["previous"]) == (receipt_key(number), number, previous)
-            previous = hashlib.sha256(raw).hexdigest()
+    def _going(self, kind: Kind) -> Counter[bytes]:
+        """What may be erased of it now."""
+        users = () if kind in self.held else self.erasing
+        docs = {doc: count for doc, count in self.written[kind].items() if orjson.loads(doc)["user.id"] in users}
+        return Counter(docs)
 
     def verify(self, *options: str) -> dict[str, Any]:
         """What `shipper tier verify` says of the only place, by name."""
@@ -237,14 +230,6 @@ class Life:
         told: dict[str, Any] = orjson.loads(ended.out)
         assert ended.code == bool(told["problems"]), ended
         return told
-
-    def check_protected(self) -> None:
-        """What is on hold has the legal hold of its bucket, and nothing else has."""
-        with closing(self.state()) as state:
-            there = [(one.day, one.dataset, part.key) for one in ledger.archived(state) for part in one.manifest.parts]
-        found = {key: self.objects.head(key) for *_, key in there}
-        protected = {key: stored is not None and stored.legal_hold for key, stored in found.items()}
-        assert protected == {key: (day_, dataset) in self.held for day_, dataset, key in there}
 
     def parts(self) -> list[str]:
         """Keys of all that is archived, with what is in grace."""
@@ -277,12 +262,17 @@ class Life:
             self.objects.put(key, raw)
 
     def check_gone(self) -> None:
-        """Nothing is left but receipts."""
-        assert {stored.key.partition("/")[0] for stored in self.objects.list()} == {"receipts"}
-        left = [path for path in (self.data / "hot").rglob("*") if path.is_file()]
-        left += [path for path in (self.data / "tmp").rglob("*") if path.is_file()]
-        assert not left, left
+        """Nothing is left that says what was there but receipts and certificates."""
+        check_nothing_left(self.data, self.objects)
         assert self.verify()["problems"] == []
+
+
+def _is_erased(ended: Ended) -> bool:
+    """All but what is on hold."""
+    *lines, certificate = map(orjson.loads, ended.out.splitlines() or ["{}"])
+    stays = [line["why"] for line in lines if line["kind"] == "stays"]
+    only_held = all(why.startswith("on hold") for why in stays)
+    return bool(certificate.get("absent")) and not certificate["not_searched"] and only_held
 
 
 def _fields(number: int) -> dict[str, Any]:
@@ -291,10 +281,6 @@ def _fields(number: int) -> dict[str, Any]:
         "log.level": ("INFO", "INFO", "WARNING", "ERROR")[number % 4],
         "message": f"message {number} was sent" + "." * (number % 50),
     }
-
-
-def _difference(there: Counter[bytes], docs: Counter[bytes]) -> str:
-    return f"{sum((docs - there).values())} of {docs.total()} records missing, {(there - docs).total()} too many"
 
 
 def _pipeline(folder: Path, bucket: Bucket | None) -> dict[str, Any]:
