@@ -49,6 +49,13 @@ def test_every_command_and_option_is_described(name):
     assert [option for option in undescribed if option != "form"] == []
 
 
+@pytest.mark.parametrize("name", ["shipper", *sorted(name for name in ALL if isinstance(ALL[name], click.Group))])
+def test_no_line_of_a_help_is_cut_off(name):
+    """At 80 columns a list of commands says of each what it does."""
+    shown = click.testing.CliRunner().invoke(cli, [*name.split()[1:], "--help"], terminal_width=80).output
+    assert [line for line in shown.partition("\nCommands:")[2].splitlines() if line.endswith("...")] == []
+
+
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config.__module__}.{config.__name__}")
 def test_every_setting_is_described(config):
     """With its unit, for whoever writes a pipeline file."""

@@ -33,7 +33,7 @@ def hold() -> None:
     """What nobody may delete: neither the mover nor `shipper erase`, in no tier, until it is released."""
 
 
-@hold.command()
+@hold.command(short_help="Keep each day of a dataset that has such a record.")
 @click.option("--where", "query", required=True, metavar="QUERY", help="Records, as shipper search finds them.")
 @click.option("--reason", required=True, help="Why; it is shown wherever something stays because of it.")
 @click.option("--since", metavar="TIME", help="Only records that are not older: 90d, 2026-08-01.")

@@ -25,7 +25,7 @@ COMMANDS = {
     "scan": ("shipper.cli.scan:scan", "Findings and alerts over files or -, as JSON lines."),
     "setup": ("shipper.cli.setup:setup", "Make Elasticsearch ready, and Kibana."),
     "quarantine": ("shipper.cli.quarantine:quarantine", "Rows that a sink refused: list, show, replay."),
-    "tier": ("shipper.cli.tier:tier", "Older data: what lies where, moving it, proving it, getting it back."),
+    "tier": ("shipper.cli.tier:tier", "Older data: plan, run, status, verify, restore."),
     "hold": ("shipper.cli.hold:hold", "What nobody may delete: add, list, release."),
     "erase": ("shipper.cli.erase:erase", "Erase records in all tiers, with a certificate."),
     "status": ("shipper.cli.status:status", "Lag per file, rates, sinks, windows, tiers."),

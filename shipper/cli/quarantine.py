@@ -54,7 +54,7 @@ def show(ctx: click.Context, id_: str) -> None:
         click.echo(printable(f"refused by {entry.sink} at {iso(entry.at)}: {entry.reason}"), err=True)
 
 
-@quarantine.command("replay")
+@quarantine.command("replay", short_help="Gives rows to the sink that refused them again.")
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @click.option("--pipeline", type=click.Path(dir_okay=False, path_type=Path), help="The pipeline file with the sinks.")
 @click.pass_context

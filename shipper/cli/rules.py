@@ -101,7 +101,7 @@ def test(ctx: click.Context, paths: tuple[Path, ...]) -> None:
     ctx.exit(1 if failures else 0)
 
 
-@rules.command()
+@rules.command(short_help="What RULE looks at, what wakes it, when it alerts.")
 @click.argument("rule")
 @PATHS
 def explain(rule: str, paths: tuple[Path, ...]) -> None:

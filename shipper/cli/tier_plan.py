@@ -44,7 +44,7 @@ class Found(NamedTuple):
     under_way: list[Move]
 
 
-@click.command(name="plan")
+@click.command(name="plan", short_help="What would move now and why, what each tier holds and costs.")
 @FORMAT
 @PIPELINE
 @click.pass_context
@@ -232,7 +232,7 @@ def _show_under_way(console: Console, found: Found) -> None:
     if waiting:
         first = min(move.detail.get("marked", move.changed) for move in waiting) + found.tiers.grace
         oldest = f"{waiting[0].day} and {len(waiting) - 1} more" if len(waiting) > 1 else waiting[0].day
-        console.print(f"in grace: {oldest}; copies at the source are deleted from {iso(first)[:16]}Z on")
+        console.print(f"in grace: {oldest}; old copies go from {iso(first)[:16]}Z on")
 
 
 def _under_way(move: Move) -> str:

@@ -21,14 +21,14 @@ from shipper.cli.tier_plan import chosen
 from shipper.clock import iso
 from shipper.errors import ShipperError
 from shipper.state import State
-from shipper.tier.cost import Held
+from shipper.tier.cost import HOT, Held
 from shipper.tier.forecast import held_now
 from shipper.tier.policy import DAY_S
 from shipper.tier.restore import Restored, restored
 from shipper.tiering import LAST, Opened, last_due, tiering, tiers_of
 
 
-@click.command()
+@click.command(short_help="What is where, moves under way, holds, the chain of receipts.")
 @FORMAT
 @PIPELINE
 @click.pass_context
@@ -62,6 +62,7 @@ def collect(opened: Opened, state: State) -> dict[str, Any]:
     now = opened.moving.clock.now()
     return {
         "tiers": [_held_object(held) for held in held_now(tiers, hot, archived)],
+        "hot_days": [min(day.day for day in hot), max(day.day for day in hot)] if hot else [],
         "datasets": _by_dataset(archived),
         "hot_problem": problem,
         "moves": [move_object(move) for move in ledger.moves(state)],
@@ -145,7 +146,10 @@ def _tiers_table(found: dict[str, Any]) -> Table:
     for held in found["tiers"]:
         inside = [each for each in found["datasets"] if each["tier"] == held["tier"]]
         if not inside:
-            table.add_row(held["tier"], "all", f"{held['days']}", f"{held['rows']:,}", human_bytes(held["bytes"]))
+            span = found["hot_days"] if held["tier"] == HOT else ()
+            table.add_row(
+                held["tier"], "all", f"{held['days']}", f"{held['rows']:,}", human_bytes(held["bytes"]), *span
+            )
         for each in inside:
             numbers = (f"{each['days']}", f"{each['rows']:,}", human_bytes(each["bytes"]))
             table.add_row(held["tier"], escape(each["dataset"]) or "none", *numbers, each["first"], each["last"])

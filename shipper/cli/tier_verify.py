@@ -25,7 +25,7 @@ from shipper.tier.verify import Problem, Verified, Verifier, Wanted
 from shipper.tiering import Opened, tiering, tiers_of
 
 
-@click.command()
+@click.command(short_help="Check the archive against its receipts, read all of it back.")
 @click.option("--tier", "tier_", type=click.Choice(TIERS), help="Look at the parts of this tier alone.")
 @click.option("--since", metavar="TIME", help="Of days not older than this: 90d, 2026-08-01.")
 @click.option("--until", metavar="TIME", help="Of days older than this, in the same forms.")
@@ -125,7 +125,7 @@ def _show_verified(found: dict[str, Verified], wanted: Wanted) -> None:
         how = "looked at" if wanted.quick else "read back"
         verdict = f"[bold red]{len(each.problems)} problems[/bold red]" if each.problems else "[green]whole[/green]"
         console.print(
-            f"{escape(place)}: {verdict}, {each.receipts} receipts, {each.days} days and datasets, {each.rows:,} rows, "
+            f"{escape(place)}: {verdict}, {each.receipts:,} receipts, {each.days:,} manifests, {each.rows:,} rows, "
             f"{human_bytes(each.bytes)} {how}"
         )
 

@@ -57,7 +57,7 @@ class Verified:
     problems: list[Problem] = field(default_factory=list)
     receipts: int = 0
     days: int = 0
-    """Datasets and days in all tiers that were looked at."""
+    """Manifests that were looked at: a dataset and a day in a tier each."""
     rows: int = 0
     bytes: int = 0
     unread: list[str] = field(default_factory=list)
@@ -187,7 +187,7 @@ class Verifier:
         if stored.bytes != part.bytes:
             found.problems.append(Problem(part.key, f"changed: {stored.bytes} bytes, stored were {part.bytes}"))
         elif stored.sha256 and stored.sha256 != part.sha256:
-            found.problems.append(Problem(part.key, f"changed: its checksum is {stored.sha256}, stored {part.sha256}"))
+            found.problems.append(Problem(part.key, _another(stored.sha256, part)))
         elif not stored.readable:
             found.unread.append(part.key)
         elif not wanted.quick:
@@ -206,7 +206,7 @@ class Verifier:
             found.problems.append(Problem(part.key, "changed: it reads otherwise than it was stored"))
         else:
             if facts is None:
-                found.problems.append(Problem(part.key, f"changed: it reads {sha256}, stored was {part.sha256}"))
+                found.problems.append(Problem(part.key, _another(sha256, part)))
             elif (facts.rows, facts.content) != (part.rows, part.content):
                 what = f"holds {facts.rows} records, its receipt says {part.rows}, or others"
                 found.problems.append(Problem(part.key, what))
@@ -272,3 +272,7 @@ def _differs(raw: bytes, receipt: Receipt) -> str:
     before, now = {part.key for part in receipt.parts}, {part.key for part in manifest.parts}
     left, more = sorted(before - now), sorted(now - before)
     return (f"; without {', '.join(left)}" if left else "") + (f"; with {', '.join(more)}" if more else "")
+
+
+def _another(sha256: str, part: Part) -> str:
+    return f"changed: its SHA-256 is {sha256[:12]}…, stored was {part.sha256[:12]}…"

@@ -184,7 +184,7 @@ def test_days_in_grace_are_told_in_one_line(folder):
     for number in range(30):
         ledger.begin_move(state, move(ARCHIVE, number, MARKED, detail={"point": {"segments": []}}), at(40))
     state.close()
-    told = f"in grace: {day(0)} and 29 more; copies at the source are deleted from 2026-02-11T03:00Z on"
+    told = f"in grace: {day(0)} and 29 more; old copies go from 2026-02-11T03:00Z on"
     assert told in " ".join(folder(40).split())
 
 

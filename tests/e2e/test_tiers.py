@@ -53,6 +53,7 @@ def test_status_says_what_is_where(shipper):
     [found] = shipper("tier", "status", shipper.pipeline, "--format", "json").objects
     rows = {each["tier"]: each["rows"] for each in found["tiers"]}
     table = shipper("tier", "status", shipper.pipeline).out.decode()
+    assert (found["hot_days"], "2026.11.20  2026.11.20" in table) == (["2026.11.20"] * 2, True)
     assert (rows, found["places"][0]["receipts"], [each["step"] for each in found["moves"]]) == (
         {"hot": 50, "warm": 50, "cold": 0},
         1,
