@@ -2,6 +2,8 @@
 
 import os
 import sys
+import threading
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -124,7 +126,20 @@ def cli(ctx: click.Context) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs a command; every foreseen error is one line on stderr and the exit code of its kind."""
-    sys.exit(run_command(arguments))
+    code = run_command(arguments)
+    _leave_what_is_under_way(code)
+    sys.exit(code)
+
+
+def _leave_what_is_under_way(code: int) -> None:
+    """Python waits at its end for the threads of pools. What a command has left in them, as the upload of a day when a
+    run is stopped, may get no answer for minutes: it is taken up by the next run, as after a crash."""
+    if threading.active_count() == 1:
+        return
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def run_command(arguments: list[str] | None = None) -> int:
