@@ -1,6 +1,7 @@
 """Folders that are still there after a power cut."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -29,3 +30,27 @@ def make_folder(folder: Path, root: Path) -> None:
     make_folder(folder.parent, root)
     folder.mkdir(mode=0o700, exist_ok=True)
     sync_folder(folder.parent)
+
+
+def create_file(path: Path, root: Path) -> int:
+    """Opens a file below `root` for reading and writing, new if it is not there, durably; returns its handle."""
+    while True:
+        make_folder(path.parent, root)
+        # Whoever deletes the last file of a day removes its folder, maybe right now.
+        with suppress(FileNotFoundError):
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            break
+    try:
+        sync_folder(path.parent)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
+
+
+def leave_folder(folder: Path) -> None:
+    """Makes it durable that files in a folder were removed; one that holds nothing any more goes too."""
+    with suppress(FileNotFoundError):
+        sync_folder(folder)
+    with suppress(OSError):
+        folder.rmdir()

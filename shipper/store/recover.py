@@ -4,7 +4,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from shutil import rmtree
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from shipper.log import say
 from shipper.model import StateChange
 from shipper.state import State
 from shipper.store.columns import text
-from shipper.store.disk import sync_folder
+from shipper.store.disk import leave_folder, sync_folder
 from shipper.store.layout import FOLDERS, NEXT_NUMBER, STORED, Segment, is_listed, listed, next_number
 from shipper.store.read import open_duckdb
 
@@ -48,6 +48,7 @@ def recover(data: Path, state: State, streams: Sequence[str] = STORED) -> None:
     wanted = {segment.path(data) for segment in segments}
     _remove([file.path for file in files if file.path not in wanted])
     _remove(_temporary(data, streams))
+    _remove_empty(data, streams)
     for segment in segments:
         if segment.form == "ndjson":
             _cut(segment.path(data), segment.bytes)
@@ -132,7 +133,14 @@ def _remove(paths: list[Path]) -> None:
         say("info", "left over from a start that was cut short, removed", path=str(path))
         path.unlink(missing_ok=True)
     for folder in {path.parent for path in paths}:
-        sync_folder(folder)
+        leave_folder(folder)
+
+
+def _remove_empty(data: Path, streams: Iterable[str]) -> None:
+    """Folders of days whose last file was deleted, by somebody who was killed right then."""
+    for folder in [folder for stream in streams for folder in (data / FOLDERS[stream]).glob("*/")]:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def remove_spills(folder: Path) -> None:

@@ -12,7 +12,7 @@ from shipper.archive.ledger import ARCHIVE, Move, moves, save_move
 from shipper.errors import ShipperError
 from shipper.model import StateChange
 from shipper.state import State
-from shipper.store.disk import sync_file, sync_folder
+from shipper.store.disk import leave_folder, sync_file, sync_folder
 from shipper.store.layout import REWRITTEN, Segment, listed, reserve_number, rewritten
 
 
@@ -35,7 +35,7 @@ def replace_segment(data: Path, state: State, old: Segment, new_file: Path, rows
     )
     with suppress(FileNotFoundError):
         old.path(data).unlink()
-    sync_folder(old.path(data).parent)
+    leave_folder(old.path(data).parent)
     return new
 
 

@@ -14,7 +14,7 @@ from shipper.clock import Clock, SystemClock, iso
 from shipper.errors import Retry, StateMismatch
 from shipper.model import StateChange
 from shipper.state import State
-from shipper.store.disk import make_folder, sync_folder
+from shipper.store.disk import create_file
 from shipper.store.layout import (
     STORED,
     Segment,
@@ -208,12 +208,8 @@ class Segments:
             return self._files[segment.number]
         while len(self._files) >= OPEN_FILES:
             os.close(self._files.popitem(last=False)[1])
-        if segment.bytes == 0:
-            make_folder(path.parent, self.data)
-        file = os.open(path, os.O_RDWR | (os.O_CREAT if segment.bytes == 0 else 0), 0o600)
+        file = create_file(path, self.data) if segment.bytes == 0 else os.open(path, os.O_RDWR)
         self._files[segment.number] = file
-        if segment.bytes == 0:
-            sync_folder(path.parent)
         return file
 
     def _drop(self, number: int) -> None:

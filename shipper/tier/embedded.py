@@ -15,7 +15,7 @@ from shipper.errors import ShipperError
 from shipper.model import StateChange
 from shipper.state import State
 from shipper.store.columns import text
-from shipper.store.disk import sync_folder
+from shipper.store.disk import leave_folder
 from shipper.store.layout import FOLDERS, Segment, listed
 from shipper.store.read import open_duckdb
 from shipper.store.sealer import seal_now
@@ -70,7 +70,8 @@ class EmbeddedHot:
         """Nothing was done."""
 
     def delete(self, day: str, point: Point) -> None:
-        """What comes later stays. Killed behind the list's change, another call or a start removes the files."""
+        """What comes later stays. Killed behind the list's change, another call or a start removes the files, and the
+        folder when it is empty."""
         numbers = sorted(_numbers(point))
         self._state.run(*_forget(numbers))
         folder = self._data / FOLDERS[RECORDS] / day
@@ -78,8 +79,7 @@ class EmbeddedHot:
             for form in ("parquet", "ndjson"):
                 with suppress(FileNotFoundError):
                     Segment(number, RECORDS, day, form, 0, 0, "", "").path(self._data).unlink()
-        if folder.is_dir():
-            sync_folder(folder)
+        leave_folder(folder)
 
     def close(self) -> None:
         """The state is its owner's."""

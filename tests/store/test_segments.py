@@ -7,6 +7,7 @@ import pytest
 
 from shipper.clock import ManualClock
 from shipper.errors import Retry, StateMismatch
+from shipper.store import disk
 from shipper.store.layout import ask_to_seal, listed, period
 from shipper.store.sealer import Sealer
 from tests.store.store import NOON, TODAY, YESTERDAY, Store, row, seal_here, stored
@@ -44,6 +45,22 @@ def test_a_batch_whose_changes_are_committed_twice_is_there_once(store):
     store.state.commit(batch)
 
     assert stored(store.data) == [row(1)]
+
+
+def test_a_day_whose_folder_a_mover_removes_right_now_has_one_again(store, monkeypatch):
+    """It was empty for the moment between making it and opening a file in it."""
+    store.commit(row(1))
+    make, removed = disk.make_folder, []
+
+    def made(folder, root):
+        make(folder, root)
+        if folder.name == "2025.11.22" and not removed:
+            removed.append(disk.leave_folder(folder))
+
+    monkeypatch.setattr(disk, "make_folder", made)
+    store.commit(row(2), time=YESTERDAY)
+
+    assert (len(removed), stored(store.data)) == (1, [row(1), row(2)])
 
 
 def test_each_day_and_stream_has_a_file_of_its_own(store):

@@ -122,6 +122,16 @@ def test_deleting_leaves_what_came_later(hot, store):
     assert [path.name for path in sorted(store.glob("hot/*/*"))] == ["000003.ndjson", "000002.ndjson"]
 
 
+def test_the_folder_of_a_deleted_day_goes_too(hot, store):
+    """Years of them would be looked through at every start; one that a kill has left goes at the next start."""
+    hot.delete(DAY, hot.take(DAY, None, store).point)
+    (store / "hot" / "2025.11.20").mkdir()
+    assert [path.name for path in sorted((store / "hot").iterdir())] == ["2025.11.20", NEXT]
+    recover(store, State(store / "state.db"))
+
+    assert [path.name for path in (store / "hot").iterdir()] == [NEXT]
+
+
 def test_killed_anywhere_a_deletion_is_finished_by_the_next(store, tmp_path):
     """All is there, or only what was not to be deleted."""
     with closing(State(store / "state.db")) as state:
