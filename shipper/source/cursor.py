@@ -16,7 +16,8 @@ T = TypeVar("T")
 CHECK_BYTES = 1024
 """How many bytes before an offset identify a file."""
 
-_ROTATED = re.compile(r"\.(\d{1,6})(\.gz|\.zst)?$")
+PACKED = (".gz", ".zst")
+_ROTATED = re.compile(r"(?:\.(\d{1,6}))?(\.gz|\.zst)?$")
 
 
 class Seen(NamedTuple):
@@ -63,6 +64,21 @@ def check_of(tail: bytes) -> str:
     return f"{len(tail)}:{blake2b(tail, digest_size=16).hexdigest()}" if tail else ""
 
 
+SEAL = ";"
+"""Between a check and, for a compressed file, what identifies it without unpacking."""
+
+
+def sealed(check: str, seal: str) -> str:
+    """A check with a seal, which may be empty."""
+    return f"{check}{SEAL}{seal}" if seal else check
+
+
+def unsealed(check: str) -> tuple[str, str]:
+    """A check, and the seal that it carries or nothing."""
+    plain, _, seal = check.partition(SEAL)
+    return plain, seal
+
+
 def check_length(check: str) -> int:
     """How many bytes a check covers."""
     return int(check.partition(":")[0]) if check else 0
@@ -71,23 +87,34 @@ def check_length(check: str) -> int:
 def rotation_number(name: str) -> int | None:
     """`backend.log.3` → 3, `backend.log.3.gz` → 3, `backend.log` → None."""
     found = _ROTATED.search(name)
-    return int(found.group(1)) if found else None
+    return int(found.group(1)) if found and found.group(1) else None
 
 
 def base_name(name: str) -> str:
     """The name that a rotated sibling had when it was written: `backend.log.3.gz` → `backend.log`."""
-    return _ROTATED.sub("", name)
+    return name[: _found.start()] if (_found := _ROTATED.search(name)) else name
 
 
 def compressed(name: str) -> bool:
     """Whether a sibling was compressed after its rotation."""
-    return name.endswith((".gz", ".zst"))
+    return name.endswith(PACKED)
+
+
+def plain_name(name: str) -> str:
+    """The name that a compressed file had before: `backend.log.3.gz` → `backend.log.3`."""
+    return name.rpartition(".")[0] if compressed(name) else name
+
+
+def names_of(path: str) -> list[str]:
+    """A file's name and those that it may have once it is compressed, or unpacked again."""
+    plain = plain_name(path)
+    return [plain, *(plain + suffix for suffix in PACKED)]
 
 
 def is_sibling(path: str, patterns: Iterable[str]) -> bool:
     """Whether a path is a rotated sibling of a file that the patterns match, so no source of its own."""
     place = PurePath(path)
-    if rotation_number(place.name) is None:
+    if base_name(place.name) == place.name:
         return False
     base = str(place.with_name(base_name(place.name)))
     return any(fnmatch(base, pattern) for pattern in patterns)
@@ -96,7 +123,12 @@ def is_sibling(path: str, patterns: Iterable[str]) -> bool:
 def reading_order(base: str, names: Iterable[str]) -> list[str]:
     """The names that belong to `base`, oldest first: highest number, …, `.1`, the file itself."""
     family = [name for name in names if name == base or base_name(name) == base]
-    return sorted(family, key=lambda name: -(rotation_number(name) or 0))
+    return sorted(family, key=lambda name: (-(rotation_number(name) or 0), name == base))
+
+
+def preferred(name: str) -> list[str]:
+    """Those names of the same file that are taken instead when they stand there."""
+    return [one for one in names_of(name) if one < name] if compressed(name) else []
 
 
 def in_old_order(found: Sequence[T], held: Sequence[T], before: Sequence[T]) -> list[T]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatch
 from pathlib import PurePath
 
-from shipper.source.cursor import base_name, compressed, is_sibling
+from shipper.source.cursor import base_name, is_sibling
 from shipper.source.listing import Stamp, stamp
 
 EVERY_S = 1.0
@@ -61,7 +61,7 @@ class Discovery:
         if not is_sibling(path, self.patterns):
             return path if any(_matches(path, pattern) for pattern in self.patterns) else ""
         folder, name = os.path.split(path)
-        return "" if compressed(name) else os.path.join(folder, base_name(name))
+        return os.path.join(folder, base_name(name))
 
     def covers(self, base: str) -> bool:
         """Whether a file that need not be there now is meant."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from shipper import log
 from shipper.model import Progress
-from shipper.source.cursor import base_name
+from shipper.source.cursor import base_name, plain_name
 from shipper.source.discovery import Discovery
 from shipper.source.family import Family, Limits
 from shipper.source.file import Tracked
@@ -84,9 +84,14 @@ class Families(OrderedDict[str, Family]):
 
     def _take_up(self, bases: list[str], now: float, first: bool) -> None:
         owners = {tracked.node: (tracked, family) for family in self.values() for tracked in family.files}
+        names = {plain_name(tracked.path): family for family in self.values() for tracked in family.files}
         taken: set[tuple[int, int]] = set()
         for base in bases:
             seen = look_at(base)
+            if seen is None and base in names:
+                # What a rotation put there was compressed.
+                names[base].stale = True
+                continue
             if seen is not None and (seen.node in taken or self._is_moved(base, owners.get(seen.node))):
                 continue
             family = self._follow(base, now)

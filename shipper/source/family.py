@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from shipper import log
 from shipper.model import Progress
 from shipper.source.batching import Builder
-from shipper.source.cursor import Seen, base_name, in_old_order
+from shipper.source.cursor import Seen, base_name, in_old_order, names_of
 from shipper.source.file import Tracked
 from shipper.source.handles import Handles
-from shipper.source.listing import Folders, Listing, Moved, still_there
+from shipper.source.listing import Folders, Moved
+from shipper.source.matching import Matching
+from shipper.source.packed import Packed, Unfinished
 
 LATE_LOOK_S = 10.0
 """How often rotated files that were read to their end are looked at: a writer may not have let go of one."""
@@ -49,6 +51,8 @@ class Family:
     """Something moved: the folder has to be listed again."""
     busy: bool = True
     """Something of it is not as far as it can be: it takes more than a look at the live file."""
+    waits: bool = False
+    """A compressed file has to wait until others are read."""
     gone: list[Tracked] = field(default_factory=list)
     """Files that are nowhere any more, and no batch says so yet."""
     ghosts: list[Tracked] = field(default_factory=list)
@@ -60,7 +64,10 @@ class Family:
     grew_at: float = 0.0
     _found: list[Tracked] | None = None
     _left: list[Tracked] = field(default_factory=list)
-    _packed: list[str] = field(default_factory=list)
+    _packed: int = 0
+    """Compressed files that the last look saw for the first time."""
+    _elsewhere: list[Tracked] = field(default_factory=list)
+    """Files whose bytes are at another inode now, which no batch says yet."""
     _late_look_at: float = float("-inf")
 
     def knows(self, known: Iterable[Progress]) -> None:
@@ -71,8 +78,15 @@ class Family:
         """Whether nothing happened, told by one look at the live file. Raises `OSError`."""
         if self.stale or self.busy or self.gone or self.ghosts or not self.files or self._grew_late(now):
             return False
+        last = self.files[-1]
         try:
-            return self.files[-1].unchanged(os.stat(self.base))
+            return last.unchanged(os.stat(self.base))
+        except FileNotFoundError:
+            return last.packed and last.path != self.base and self._stands(last)
+
+    def _stands(self, tracked: Tracked) -> bool:
+        try:
+            return tracked.unchanged(os.stat(tracked.path))
         except FileNotFoundError:
             return False
 
@@ -82,7 +96,7 @@ class Family:
         self._late_look_at = now
         for tracked in self.files[:-1]:
             try:
-                self.stale = self.stale or os.stat(tracked.path).st_size != tracked.read_at
+                self.stale = self.stale or not tracked.as_large(os.stat(tracked.path))
             except FileNotFoundError:
                 self.stale = True
         return self.stale
@@ -98,21 +112,27 @@ class Family:
         self._found = None
         if not self.stale and self._live_in_place():
             return []
-        listing = self.folders.family(self.base, self._elsewhere())
+        listing = self.folders.family(self.base, self._outside())
         if listing is None:
             self.stale = True
             return []
-        left = [tracked for tracked in self.files if not tracked.away]
+        matching = Matching(
+            self.base,
+            self.handles,
+            left=[tracked for tracked in self.files if not tracked.away],
+            held=[tracked for tracked in self.files if tracked.away],
+        )
         try:
-            matched = self._matched(listing, left)
-        except Moved:
+            matched = matching.known(listing.seen)
+        except (Moved, Unfinished):
             self.stale = True
             return []
+        self._elsewhere += matching.elsewhere
         new = [] if self.frozen else [self._first_sight(s) for s, t in zip(listing.seen, matched, strict=True) if not t]
         fresh = {tracked.path: tracked for tracked in new}
         found = [t or fresh.get(s.path) for s, t in zip(listing.seen, matched, strict=True)]
-        self._found, self._left = [tracked for tracked in found if tracked is not None], left
-        self._say_packed(listing.compressed)
+        self._found, self._left = [tracked for tracked in found if tracked is not None], matching.left
+        self._packed = sum(tracked.packed for tracked in new)
         return new
 
     def accept(self) -> None:
@@ -132,7 +152,7 @@ class Family:
         if not self.files:
             return False
         live = self.files[-1]
-        if not live.read_at:
+        if not live.read_at or live.packed:
             # What was written since may have been copied and truncated: an empty file shows no trace of it.
             return False
         try:
@@ -141,72 +161,23 @@ class Family:
             return False
         return (found.st_dev, found.st_ino) == live.node and found.st_size >= live.read_at and not live.away
 
-    def _elsewhere(self) -> list[str]:
+    def _outside(self) -> list[str]:
         """Where files of the family stand under names that are not a sibling's: rotated by date, for example."""
         return [
-            tracked.path
+            name
             for tracked in self.files
             if not tracked.away and tracked.path != self.base and base_name(tracked.path) != self.base
+            for name in names_of(tracked.path)
         ]
-
-    def _matched(self, listing: Listing, left: list[Tracked]) -> list[Tracked | None]:
-        """The known file of each that was seen, taken out of `left`. Raises `Moved`, `OSError`."""
-        matched = [self._match(seen, left) for seen in listing.seen]
-        matched = self._copies(listing, matched, left)
-        # A file of which nothing was read has no bytes to know it by: its inode may be a copy's by now.
-        return [t or self._match(s, left, empty=True) for s, t in zip(listing.seen, matched, strict=True)]
-
-    def _match(self, seen: Seen, left: list[Tracked], *, empty: bool = False) -> Tracked | None:
-        for tracked in left:
-            known = tracked.handle is not None or tracked.read_at > 0
-            if tracked.node == seen.node and (known or (empty and not tracked.done)) and self._same(tracked, seen):
-                left.remove(tracked)
-                tracked.path, tracked.size = seen.path, seen.size
-                tracked.done = tracked.done and not tracked.unread
-                return tracked
-        return None
-
-    def _same(self, tracked: Tracked, seen: Seen) -> bool:
-        if tracked.handle is not None:
-            return not tracked.truncated()
-        if tracked.done and seen.path == self.base:
-            # What was rotated away does not come back as the live file: its inode was used again.
-            return False
-        try:
-            same = tracked.open(seen.path)
-        except PermissionError:
-            # Reading will say so; until it is allowed nothing can be compared.
-            return True
-        if not same:
-            still_there(seen)
-        if same and tracked.unread:
-            self.handles.used(tracked)
-        else:
-            tracked.close()
-        return same
-
-    def _copies(self, listing: Listing, matched: list[Tracked | None], left: list[Tracked]) -> list[Tracked | None]:
-        """A sibling that holds what a file truncated in place held is its copy (copytruncate)."""
-        nodes = {seen.node for seen in listing.seen}
-        cut = [tracked for tracked in left if tracked.node in nodes and tracked.read_at and not tracked.done]
-        result = list(matched)
-        for place, seen in enumerate(listing.seen):
-            if result[place] is None and seen.path != self.base:
-                copied = next((tracked for tracked in cut if tracked.move_to(seen)), None)
-                if copied is None and cut:
-                    still_there(seen)
-                if copied is not None:
-                    self.handles.used(copied)
-                    cut.remove(copied)
-                    left.remove(copied)
-                    result[place] = copied
-        return result
 
     def _first_sight(self, seen: Seen) -> Tracked:
         tracked = Tracked(secrets.token_hex(16), self.base, seen.path, seen.device, seen.inode, size=seen.size)
         if self.skip_before is not None and seen.modified < self.skip_before and tracked.open(seen.path):
-            tracked.start_at(tracked.size)
-            tracked.done = seen.path != self.base
+            if tracked.packed:
+                tracked.size = 0
+            else:
+                tracked.start_at(tracked.size)
+            tracked.done = tracked.packed or seen.path != self.base
             tracked.close()
         return tracked
 
@@ -217,7 +188,7 @@ class Family:
         held = []
         for tracked in left:
             if tracked.handle is not None and not tracked.truncated():
-                tracked.size = os.fstat(tracked.handle).st_size
+                tracked.size = tracked.handle.size()
                 tracked.done = tracked.done and not tracked.unread
                 tracked.away = True
                 held.append(tracked)
@@ -244,16 +215,25 @@ class Family:
 
     def _count_loss(self, tracked: Tracked) -> None:
         count = tracked.size - tracked.read_at
-        if count > 0 and not tracked.done:
-            self.lost += count
-            tracked.lost += count
-            hint = "compressed siblings are not read yet" if self._packed else ""
-            log.say("error", "bytes were gone before they were read", path=tracked.path, bytes=count, hint=hint)
+        if count <= 0 or tracked.done:
+            return
+        if not tracked.read_at and self._packed:
+            # Nothing was read by which it could be known: it is a compressed one that was seen for the first time.
+            self._packed -= 1
+            return
+        hint = "a compressed file: its size unpacked is an estimate" if tracked.packed else ""
+        self._lose(tracked, count, "bytes were gone before they were read", hint)
 
-    def _say_packed(self, packed: list[str]) -> None:
-        if packed and not self._packed:
-            log.say("info", "compressed siblings are left alone", path=self.base, files=len(packed))
-        self._packed = packed
+    def _lose(self, tracked: Tracked, count: int, what: str, hint: str) -> None:
+        self.lost += count
+        tracked.lost += count
+        log.say("error", what, path=tracked.path, bytes=count, hint=hint)
+
+    def count_damage(self, tracked: Tracked) -> None:
+        """Of a compressed file only a part can be unpacked."""
+        if isinstance(tracked.handle, Packed):
+            left = tracked.handle.left()
+            self._lose(tracked, left, "cannot be unpacked from here on", f"{tracked.handle.reason}; bytes: compressed")
 
     # ── handles ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -280,7 +260,7 @@ class Family:
         """From now on there is nothing but what stands there now: `--once`."""
         self.frozen = True
         for tracked in self.files:
-            tracked.limit = tracked.size
+            tracked.limit = None if tracked.packed else tracked.size
 
     def bury(self, build: Builder) -> None:
         """Lets the state know what is gone, in two steps: first that nothing more will come, so that no stage holds
@@ -292,8 +272,9 @@ class Family:
             if newest is not None and ghost.lost:
                 newest.lost += ghost.lost
                 build.touch(newest)
-        for tracked in self.gone:
+        for tracked in (*self._elsewhere, *self.gone):
             build.touch(tracked)
+        self._elsewhere = []
         self.ghosts += self.gone
         self.gone = []
 

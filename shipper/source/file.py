@@ -1,14 +1,23 @@
 """One file that is being read: its handle, how far it is read, and the bytes that prove it is still the same file."""
 
 import os
-import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from shipper.model import Progress
-from shipper.source.cursor import CHECK_BYTES, Change, Seen, change, check_length, check_of
-
-SETTLED_NS = 50_000_000
-"""A file's time tells that nothing was written since only when it is older than the file system's clock ticks."""
+from shipper.source.content import Content, node_of, open_content, settled
+from shipper.source.cursor import (
+    CHECK_BYTES,
+    Change,
+    Seen,
+    change,
+    check_length,
+    check_of,
+    compressed,
+    sealed,
+    unsealed,
+)
+from shipper.source.packed import End, Packed, Unfinished
 
 
 @dataclass(slots=True, eq=False)
@@ -47,7 +56,9 @@ class Tracked:
     """Read no further than this byte: what came after the start of `--once`, or after an intent."""
     claim: Progress | None = None
     """What an earlier run knew of it; None once its bytes were compared."""
-    handle: int | None = field(default=None, repr=False)
+    seal: str = ""
+    """What identifies the compressed file that it stands in; empty for one that is not compressed."""
+    handle: Content | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, progress: Progress) -> "Tracked":
@@ -55,6 +66,7 @@ class Tracked:
         p = progress
         tracked = cls(p.file_id, p.family, p.path, p.device, p.inode, p.offset, size=p.size, done=p.done, lost=p.lost)
         tracked.claim = progress
+        tracked.seal = unsealed(p.check)[1]
         return tracked
 
     @property
@@ -71,55 +83,100 @@ class Tracked:
         return max(0, self.size - self.read_at)
 
     @property
+    def packed(self) -> bool:
+        """Whether it was compressed. Its handle may be that of the file from before."""
+        return compressed(self.path)
+
+    @property
     def pinned(self) -> bool:
-        """Whether its handle must be kept: rotated and unread, it can be deleted at any time."""
-        return self.handle is not None and (self.away or (self.path != self.family and not self.done))
+        """Whether its handle must be kept: rotated and unread, it can be deleted at any time. A compressed file would
+        be unpacked from its beginning again."""
+        rotated = self.path != self.family or self.packed
+        return self.handle is not None and (self.away or (rotated and not self.done))
 
     def unchanged(self, stat: os.stat_result) -> bool:
         """Whether all that the file holds was read, by what the file system says."""
-        same = stat.st_size == self.read_at and stat.st_mtime_ns == self.modified
-        return same and (stat.st_dev, stat.st_ino) == (self.device, self.inode)
+        return self.as_large(stat) and stat.st_mtime_ns == self.modified and node_of(stat) == self.node
+
+    def as_large(self, stat: os.stat_result) -> bool:
+        """Whether the file at `path` has the size that it has when all of it was read."""
+        if self.packed:
+            return not self.unread and self.seal.startswith(f"{stat.st_size}:")
+        return stat.st_size == self.read_at
 
     def open(self, path: str) -> bool:
-        """Opens the file if `path` is it: same inode, same bytes before `read_at`. Raises `OSError`."""
-        try:
-            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except FileNotFoundError:
-            return False
-        stat = os.fstat(handle)
-        if (stat.st_dev, stat.st_ino) != self.node or not self.holds(handle):
-            os.close(handle)
-            return False
-        self._take_up(handle)
-        return True
-
-    def holds(self, handle: int) -> bool:
-        """Whether an open file has, before `read_at`, the bytes that were read there. Raises `OSError`."""
-        size = os.fstat(handle).st_size
-        if self.claim is None:
-            before = len(self.tail)
-            return size >= self.read_at and os.pread(handle, before, self.read_at - before) == self.tail
-        length, at = check_length(self.claim.check), self.claim.check_at
-        return size >= at and check_of(os.pread(handle, length, at - length)) == self.claim.check
+        """Opens the file if `path` is it: same inode, same bytes before `read_at`. Raises `OSError`, `Unfinished`."""
+        content = self._found(path, self.node)
+        if content is not None:
+            self._take_up(content)
+        return content is not None
 
     def move_to(self, seen: Seen) -> bool:
-        """Goes on in the file that was seen if it is a copy: the same bytes before `read_at`. Raises `OSError`."""
-        try:
-            handle = os.open(seen.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except FileNotFoundError:
+        """Goes on in the file that was seen if it is a copy: the same bytes before `read_at`.
+
+        Raises `OSError`, `Unfinished`."""
+        content = self._found(seen.path, seen.node)
+        if content is None:
             return False
-        stat = os.fstat(handle)
-        if (stat.st_dev, stat.st_ino) != seen.node or not self.holds(handle):
-            os.close(handle)
-            return False
-        self.close()
-        self.path, self.device, self.inode = seen.path, seen.device, seen.inode
-        self._take_up(handle)
+        self.path, self.device, self.inode, self.away = seen.path, seen.device, seen.inode, False
+        if isinstance(content, Packed) and self.handle is not None and not self.truncated():
+            # What is open is what was compressed, and needs no unpacking.
+            content.close()
+        else:
+            self.close()
+            self._take_up(content)
         return True
 
-    def _take_up(self, handle: int) -> None:
-        self.handle = handle
-        self.size, self.modified = os.fstat(handle).st_size, -1
+    def _found(self, path: str, node: tuple[int, int]) -> Content | None:
+        """The open file at `path`, if it is that inode and holds what was read."""
+        try:
+            content = open_content(path)
+        except FileNotFoundError:
+            return None
+        with ExitStack() as stack:
+            stack.callback(content.close)
+            if node_of(content.stat()) != node or not self._is_in(content):
+                return None
+            stack.pop_all()
+        return content
+
+    def _is_in(self, content: Content) -> bool:
+        """Notes the seal of a compressed file: what it identifies is not unpacked again to be compared."""
+        seal = content.seal() if isinstance(content, Packed) else ""
+        if seal and seal == self.seal:
+            return True
+        if self.seal and not self.read_at:
+            return False
+        if not self.holds(content):
+            if isinstance(content, Packed) and content.end is End.SHORT:
+                raise Unfinished
+            return False
+        self.seal = seal
+        if self.done and seal:
+            self.size = self.read_at + len(content.pread(1, self.read_at))
+        return True
+
+    def holds(self, content: Content) -> bool:
+        """Whether an open file has, before `read_at`, the bytes that were read there. Raises `OSError`."""
+        if self.claim is None:
+            check, at, length = check_of(self.tail), self.read_at, len(self.tail)
+        else:
+            check, at = unsealed(self.claim.check)[0], self.claim.check_at
+            length = check_length(check)
+        # The size last: of a compressed file it is known as far as it was unpacked.
+        return check_of(content.pread(length, at - length)) == check and content.size() >= at
+
+    def _take_up(self, content: Content) -> None:
+        self.handle, self.modified = content, -1
+        if not isinstance(content, Packed):
+            self.size = content.size()
+            self._settle_claim()
+        elif not self.done or self.unread:
+            self.size = content.size()
+        else:
+            self.modified = settled(content.stat())
+
+    def _settle_claim(self) -> None:
         if self.claim is not None:
             self.claim = None
             self.start_at(self.offset)
@@ -129,33 +186,37 @@ class Tracked:
         assert self.handle is not None
         start = max(0, offset - CHECK_BYTES)
         self.offset, self.buffer = offset, b""
-        self.tail = os.pread(self.handle, offset - start, start)
+        self.tail = self.handle.pread(offset - start, start)
         self.continues = offset > 0 and not self.tail.endswith((b"\n", b"\0"))
 
     def close(self) -> None:
         """Lets go of the handle."""
         if self.handle is not None:
-            os.close(self.handle)
+            self.handle.close()
             self.handle = None
 
     def read(self, count: int) -> tuple[Change, bytes]:
         """Reads up to `count` bytes behind `read_at`, in one call with the bytes before it, which must be the same."""
         assert self.handle is not None
-        stat = os.fstat(self.handle)
+        stat = self.handle.stat()
         if self.unchanged(stat):
             return Change.SAME, b""
+        self._settle_claim()
         if self.limit is not None:
             count = max(0, min(count, self.limit - self.read_at))
         before = len(self.tail)
-        found = os.pread(self.handle, before + count, self.read_at - before)
-        verdict = change(self.read_at, stat.st_size, found[:before] == self.tail)
+        found = self.handle.pread(before + count, self.read_at - before)
+        size = self.handle.size() if isinstance(self.handle, Packed) else stat.st_size
+        verdict = change(self.read_at, size, found[:before] == self.tail)
         if verdict in {Change.SHRUNK, Change.REPLACED}:
             return verdict, b""
-        self.size = stat.st_size
-        # The file system's own clock is meant, so no `Clock`.
-        settled = stat.st_mtime_ns < time.time_ns() - SETTLED_NS
-        self.modified = stat.st_mtime_ns if settled else -1
+        self.size, self.modified = size, settled(stat)
         return verdict, found[before:]
+
+    def ends(self) -> End:
+        """How the unpacked bytes end, once all of them were read."""
+        packed = self.handle if isinstance(self.handle, Packed) else None
+        return packed.end if packed is not None and self.read_at >= packed.reached else End.OPEN
 
     def truncated(self) -> bool:
         """Whether the open file no longer holds what was read of it."""
@@ -186,7 +247,7 @@ class Tracked:
             file_id=self.file_id,
             offset=self.offset,
             check_at=self.claim.check_at if self.claim else self.read_at,
-            check=self.claim.check if self.claim else check_of(self.tail),
+            check=sealed(unsealed(self.claim.check)[0] if self.claim else check_of(self.tail), self.seal),
             device=self.device,
             inode=self.inode,
             path=self.path,

@@ -6,6 +6,8 @@ from shipper.source.file import Tracked
 
 OPEN_FILES = 64
 IDLE_S = 300.0
+UNPACKED_AT_ONCE = 4
+"""So many compressed files are read at a time: each takes memory to unpack it."""
 
 
 class Handles:
@@ -14,6 +16,7 @@ class Handles:
     def __init__(self, limit: int = OPEN_FILES) -> None:
         self._limit = limit
         self._open: OrderedDict[Tracked, None] = OrderedDict()
+        self._unpacking: set[Tracked] = set()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -31,7 +34,18 @@ class Handles:
     def close(self, tracked: Tracked) -> None:
         """Lets go of one."""
         self._open.pop(tracked, None)
+        self._unpacking.discard(tracked)
         tracked.close()
+
+    def may_unpack(self, tracked: Tracked) -> bool:
+        """Whether it is the turn of a compressed file: it is until `unpacked` or `close`."""
+        if len(self._unpacking) < UNPACKED_AT_ONCE:
+            self._unpacking.add(tracked)
+        return tracked in self._unpacking
+
+    def unpacked(self, tracked: Tracked) -> None:
+        """Nothing more can be unpacked of a file now."""
+        self._unpacking.discard(tracked)
 
     def close_idle(self, now: float) -> None:
         """Lets go of all that did not grow for `IDLE_S`; `now` in monotonic seconds."""

@@ -4,11 +4,11 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import NamedTuple
 
-from shipper.source.cursor import Seen, base_name, compressed, reading_order
-from shipper.source.file import SETTLED_NS
+from shipper.source.content import SETTLED_NS
+from shipper.source.cursor import Seen, base_name, preferred, reading_order
 
 ATTEMPTS = 6
 NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
@@ -21,10 +21,9 @@ class Moved(Exception):
 
 
 class Listing(NamedTuple):
-    """Oldest first."""
+    """Oldest first. A compressed file is not listed while that which it is made of stands there."""
 
     seen: list[Seen]
-    compressed: list[str]
 
 
 def stamp(folder: str) -> Stamp | None:
@@ -70,10 +69,9 @@ class Folders:
 
     def _look(self, folder: str, name: str, elsewhere: list[str], mark: Stamp | None) -> Listing:
         names = reading_order(name, self._of(folder, mark).get(name, ()))
-        paths = [*elsewhere, *(os.path.join(folder, one) for one in names)]
-        packed = [path for path in paths if compressed(path)]
-        seen = [found for path in paths if path not in packed and (found := look_at(path)) is not None]
-        return Listing(seen, packed)
+        paths = dict.fromkeys([*elsewhere, *(os.path.join(folder, one) for one in names)])
+        seen = {path: found for path in paths if (found := look_at(path)) is not None}
+        return Listing([one for path, one in seen.items() if not _other(path, seen)])
 
     def _of(self, folder: str, mark: Stamp | None) -> dict[str, list[str]]:
         known = self._names.get(folder)
@@ -83,6 +81,11 @@ class Folders:
         if mark is not None and mark == stamp(folder):
             self._names[folder] = mark, names
         return names
+
+
+def _other(path: str, seen: Container[str]) -> bool:
+    """Whether the same file stands there in another form that is preferred."""
+    return any(one in seen for one in preferred(path))
 
 
 def _by_family(folder: str) -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ from shipper.source.cursor import Change
 from shipper.source.family import Family
 from shipper.source.file import Tracked
 from shipper.source.lines import NO_END, cut_lines, hole_length, stitches
+from shipper.source.packed import End, Packed, Unfinished
 
 HOLE_BYTES = 512
 """A file that begins with at least this many NULs begins with a hole, not with a line."""
@@ -36,13 +37,15 @@ class Turn:
 def read(family: Family, turn: Turn) -> bool:
     """Hands on whole lines, oldest file first; True when it stopped for the budget."""
     head: list[Tracked] = []
-    family.busy = False
+    family.busy = family.waits = False
     for tracked in list(family.files):
         newer = tracked is not family.files[-1]
         if head and tracked.offset > 0:
             _give_up(head, family, turn)
             head = []
         if not _read_file(tracked, family, turn, hold=bool(head)):
+            if family.waits:
+                return False
             head = []
             continue
         if turn.budget <= 0:
@@ -62,6 +65,8 @@ def read(family: Family, turn: Turn) -> bool:
                 return True
         if newer:
             head = _end_of_rotated(tracked, family, turn)
+        elif tracked.ends() in {End.WHOLE, End.BROKEN}:
+            _end_of_last(tracked, family, turn)
         elif tracked.away and not (tracked.buffer or tracked.unread) and turn.now - tracked.grew_at > DELETED_S:
             _finish(tracked, family, turn)
     return False
@@ -79,6 +84,14 @@ def _end_of_rotated(tracked: Tracked, family: Family, turn: Turn) -> list[Tracke
     return []
 
 
+def _end_of_last(tracked: Tracked, family: Family, turn: Turn) -> None:
+    """A compressed file that no newer one followed; that of a source of its own never gets one."""
+    if tracked.buffer and tracked.path == family.base and not turn.exact:
+        turn.build.add_unfinished([tracked], tracked.buffer, NO_END)
+        tracked.advance(tracked.read_at)
+    _end_of_rotated(tracked, family, turn)
+
+
 def _left(tracked: Tracked, turn: Turn) -> int:
     """Bytes that stand behind what was read."""
     return tracked.limit - tracked.read_at if turn.exact and tracked.limit is not None else tracked.unread
@@ -88,12 +101,32 @@ def _read_file(tracked: Tracked, family: Family, turn: Turn, hold: bool = False)
     """Reads a file to its end or the budget; False when it cannot be read now."""
     try:
         if tracked.handle is not None or family.reopen(tracked):
+            if isinstance(tracked.handle, Packed) and not family.handles.may_unpack(tracked):
+                family.busy = family.waits = True
+                return False
             _read_open(tracked, family, turn, hold)
+            if isinstance(tracked.handle, Packed):
+                _look_at_end(tracked, family, turn)
+    except Unfinished:
+        family.stale = True
+        return False
     except OSError as error:
         turn.refused(tracked.path, error)
         family.busy = True
         return False
     return True
+
+
+def _look_at_end(tracked: Tracked, family: Family, turn: Turn) -> None:
+    """What was unpacked may end where it must not."""
+    end = tracked.ends()
+    if end is End.OPEN:
+        return
+    family.handles.unpacked(tracked)
+    if end is End.SHORT and turn.last:
+        log.say("warning", "a compressed file is not complete, its rest is left to the next run", path=tracked.path)
+    elif end is End.BROKEN and not tracked.done:
+        family.count_damage(tracked)
 
 
 def _read_open(tracked: Tracked, family: Family, turn: Turn, hold: bool) -> None:
@@ -187,7 +220,7 @@ def _finish(tracked: Tracked, family: Family, turn: Turn) -> None:
     if not tracked.done:
         tracked.done = True
         turn.build.touch(tracked)
-    if turn.now - max(tracked.rotated_at, tracked.grew_at) > LATE_WRITER_S:
+    if isinstance(tracked.handle, Packed) or turn.now - max(tracked.rotated_at, tracked.grew_at) > LATE_WRITER_S:
         family.handles.close(tracked)
     family.stale = family.stale or (tracked.away and tracked.handle is None)
 

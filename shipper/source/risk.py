@@ -4,12 +4,14 @@ A file that was renamed is deleted after some more rotations. It can be read as 
 after a restart, and not when nobody has seen it yet.
 """
 
-import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 
 from shipper.model import Progress
-from shipper.source.cursor import Seen, check_length, check_of
+from shipper.source.content import open_content
+from shipper.source.cursor import Seen, check_length, check_of, compressed, unsealed
 from shipper.source.listing import Folders
+from shipper.source.packed import Packed
 
 Holds = Callable[[Progress, Seen], bool]
 """Whether a file that was seen is the one that was read so far."""
@@ -30,16 +32,22 @@ def _is_read(seen: Seen, known: Sequence[Progress], holds: Holds) -> bool:
     """An inode alone says little: the live file often has that of the sibling just deleted."""
     if not seen.size:
         return True
-    same = [one for one in known if (one.device, one.inode) == seen.node and one.offset == seen.size]
+    same = [one for one in known if (one.device, one.inode) == seen.node]
+    if compressed(seen.path):
+        return any(one.done and holds(one, seen) for one in same)
+    same = [one for one in same if one.offset == seen.size]
     return any(holds(progress, seen) for progress in same)
 
 
 def holds_on_disk(progress: Progress, seen: Seen) -> bool:
-    """Compares the bytes before the committed offset."""
-    length = check_length(progress.check)
+    """Compares the bytes before the committed offset; of a compressed file those that it ends with."""
+    check, seal = unsealed(progress.check)
+    length = check_length(check)
     try:
-        with open(seen.path, "rb") as file:
-            return check_of(os.pread(file.fileno(), length, progress.check_at - length)) == progress.check
+        with closing(open_content(seen.path)) as content:
+            if isinstance(content, Packed):
+                return content.seal() == seal
+            return check_of(content.pread(length, progress.check_at - length)) == check
     except OSError:
         return False
 

@@ -156,6 +156,7 @@ class Tail:
         return build.build(clock), more
 
     def _read(self, families: list[Family], turn: Turn) -> bool:
+        waiting = False
         for family in families:
             self._refused.clear()
             if read(family, turn):
@@ -164,13 +165,15 @@ class Tail:
                 family.due = turn.now
                 return True
             self._wait_for(family, turn.now)
+            if family.waits:
+                waiting, family.due = True, turn.now
             if family.unfinished():
                 self._partial[family.base] = family
             else:
                 self._partial.pop(family.base, None)
             if self._complained:
                 self._complained -= {tracked.path for tracked in family.files} - self._refused
-        return False
+        return waiting
 
     def _look(self, due: list[Family], now: float) -> list[Family]:
         """The families of `due` in which something may be read, as they stand on the disk now."""

@@ -1,11 +1,15 @@
 """When a spool has to take over: something that is not the live file is not read to its end."""
 
+import gzip
+
 import pytest
 
 from shipper.model import Progress
 from shipper.source.cursor import Seen, check_of
 from shipper.source.listing import Folders
 from shipper.source.risk import unread_behind_live, would_be_rotated_away
+from shipper.state import State
+from tests.source.follower import read_once
 
 BASE = "/log/x.log"
 
@@ -84,10 +88,21 @@ def test_on_the_disk(log):
 
 
 def test_other_files_in_the_folder_are_no_siblings(log):
-    """Compressed ones are not read either, so they are not waited for."""
+    """Another file's are none either."""
     log.with_name("y.log.1").write_bytes(b"y\n")
-    log.with_name("x.log.1.gz").write_bytes(b"z\n")
+    log.with_name("x.log-1").write_bytes(b"z\n")
     assert not would_be_rotated_away([committed(log, 2)], Folders())
+
+
+def test_a_compressed_sibling_is_read_when_it_was_read_to_its_end(log):
+    """It is known without being unpacked."""
+    sibling = log.with_name("x.log.1.gz")
+    sibling.write_bytes(gzip.compress(b"z\n"))
+    before = would_be_rotated_away([committed(log, 2)], Folders())
+    state = log.with_name("state")
+    read_once(state, log)
+    after = State(state / "state.db").files().values()
+    assert (before, would_be_rotated_away(after, Folders())) == (True, False)
 
 
 def test_a_source_without_files_has_nothing_to_lose(tmp_path):

@@ -354,19 +354,6 @@ def test_siblings_without_a_live_file_are_read(data, log):
     assert read_once(data, log.parent / "backend.*.log") == [b"2"]
 
 
-def test_compressed_siblings_are_left_alone_and_named_once(data, log, capsys):
-    """They are not read yet, and never as text."""
-    append(log, b"1\n")
-    log.with_name(f"{log.name}.2.gz").write_bytes(b"\x1f\x8b\n\n\n")
-    log.with_name(f"{log.name}.3.zst").write_bytes(b"\x28\xb5\n\n\n")
-    follower = Follower(data, log)
-    assert follower.look() == [b"1"]
-    rotate(log)
-    append(log, b"2\n")
-    assert follower.look() == [b"2"]
-    assert capsys.readouterr().err.count("compressed siblings") == 1
-
-
 # ── siblings ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

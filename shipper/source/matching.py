@@ -1,0 +1,89 @@
+"""Which known file each of those is that stand there now: by inode and bytes, or, of a copy and of what was compressed
+meanwhile, by the bytes alone."""
+
+from collections.abc import Sequence
+
+from shipper.source.cursor import Seen, compressed
+from shipper.source.file import Tracked
+from shipper.source.handles import Handles
+from shipper.source.listing import still_there
+
+Matched = list[Tracked | None]
+
+
+class Matching:
+    """One look at a family. `left` are the known files that no name was found for yet; `held` those that only a handle
+    still has."""
+
+    def __init__(self, base: str, handles: Handles, left: list[Tracked], held: list[Tracked]) -> None:
+        self._base = base
+        self._handles = handles
+        self._held = held
+        self.left = left
+        self.elsewhere: list[Tracked] = []
+        """Files whose bytes are at another inode now."""
+
+    def known(self, seen: Sequence[Seen]) -> Matched:
+        """The known file of each that was seen.
+
+        Raises `Moved` when one is not what was seen any more, `Unfinished`, `OSError`.
+        """
+        matched = [self._by_inode(one) for one in seen]
+        nodes = {one.node for one in seen}
+        cut = [tracked for tracked in self.left if tracked.node in nodes and tracked.read_at and not tracked.done]
+        matched = [t or self._by_bytes(s, cut) for s, t in zip(seen, matched, strict=True)]
+        # A file of which nothing was read has no bytes to know it by: its inode may be a copy's by now.
+        return [t or self._by_inode(s, empty=True) for s, t in zip(seen, matched, strict=True)]
+
+    def _by_inode(self, seen: Seen, *, empty: bool = False) -> Tracked | None:
+        for tracked in self.left:
+            known = tracked.handle is not None or tracked.read_at > 0 or tracked.seal
+            if tracked.node == seen.node and (known or (empty and not tracked.done)) and self._same(tracked, seen):
+                self.left.remove(tracked)
+                tracked.path = seen.path
+                if not tracked.packed:
+                    tracked.size = seen.size
+                tracked.done = tracked.done and not tracked.unread
+                return tracked
+        return None
+
+    def _same(self, tracked: Tracked, seen: Seen) -> bool:
+        if tracked.handle is not None:
+            return not tracked.truncated()
+        if tracked.done and seen.path == self._base and not compressed(seen.path):
+            # What was rotated away does not come back as the live file: its inode was used again.
+            return False
+        try:
+            same = tracked.open(seen.path)
+        except PermissionError:
+            # Reading will say so; until it is allowed nothing can be compared.
+            return True
+        if not same:
+            still_there(seen)
+        if same and tracked.unread:
+            self._handles.used(tracked)
+        else:
+            tracked.close()
+        return same
+
+    def _by_bytes(self, seen: Seen, cut: list[Tracked]) -> Tracked | None:
+        """A sibling that holds what a file truncated in place held is its copy (copytruncate); one that was compressed
+        or unpacked meanwhile holds what the file held that is nowhere else now."""
+        if seen.path == self._base and not compressed(seen.path):
+            return None
+        if compressed(seen.path):
+            candidates = [one for one in (*self.left, *self._held) if one.read_at or one.seal]
+        else:
+            candidates = [one for one in self.left if one in cut or (one.packed and one.read_at)]
+        copied = next((tracked for tracked in candidates if tracked.move_to(seen)), None)
+        if copied is None:
+            if candidates:
+                still_there(seen)
+            return None
+        self._handles.used(copied)
+        copied.done = copied.done and not copied.unread
+        for tracks in (self.left, self._held, cut):
+            if copied in tracks:
+                tracks.remove(copied)
+        self.elsewhere.append(copied)
+        return copied
