@@ -10,7 +10,7 @@ help:
 	@echo "make install   .venv with everything that running takes: .venv/bin/shipper"
 	@echo "make test      lint, types and every test"
 	@echo "make bench     the figures of the README"
-	@echo "make campaign  the long form of the kill and secret campaigns"
+	@echo "make campaign  the long form of the kill, erase and secret campaigns"
 	@echo "make kibana    write Kibana's saved objects anew from pipelines/kibana/dashboards.yml"
 
 install: .venv/.installed
@@ -47,7 +47,8 @@ bench: dev
 	$(BIN)/python benchmarks/tiers_elasticsearch.py
 
 campaign: dev
-	SHIPPER_CAMPAIGN=full $(BIN)/pytest -n $(WORKERS) tests/property tests/campaign tests/faults
+	SHIPPER_CAMPAIGN=full $(BIN)/pytest -n $(WORKERS) --dist worksteal \
+		tests/property tests/campaign tests/faults tests/tier/test_erase.py tests/e2e/test_erase.py
 
 kibana: install
 	$(BIN)/python -m shipper.kibana

@@ -1,24 +1,29 @@
 """What is put around a command in its own process: faults of the store, and death behind writes that last.
 
 A write lasts that another process would find: an object that was put, copied, deleted or held, a transaction of `state.db`,
-a file of the hot store that was renamed or removed. Whatever else a process does in between, dying before the next
-of them leaves the same behind, so it is enough to die behind each once.
+a file of the hot store that was renamed or removed, a request that changes an index. Whatever else a process does in
+between, dying before the next of them leaves the same behind, so it is enough to die behind each once.
 """
 
 import os
 import re
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zlib import crc32
+
+import botocore.endpoint
 
 import shipper.archive.parquet
 import shipper.everywhere
 import shipper.store.seal
 from shipper.archive import export
 from shipper.clock import SystemClock
+from shipper.elastic.connect import Elastic
 from shipper.objects.store import ObjectStore
 from shipper.state import State
 from shipper.store import seal
@@ -35,6 +40,7 @@ def wait_less(factor: float) -> None:
     """A command that tries again does it soon."""
     sleep = SystemClock.sleep
     SystemClock.sleep = lambda self, seconds: sleep(self, seconds * factor)
+    botocore.endpoint.time = SimpleNamespace(sleep=lambda seconds: time.sleep(seconds * factor))
 
 
 def put_faults_around(faults: Sequence[Sequence[Any]]) -> None:
@@ -66,6 +72,7 @@ def die_behind_new(known: Path, chapter: str, one_in: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     _wrap_places(lambda store: Watched(store, boundary))
+    _watch_elasticsearch(boundary)
     _watch_state(boundary)
     _watch_files(boundary)
     _stay_one_process()
@@ -93,6 +100,18 @@ class Watched:
 def _wrap_places(around: Callable[[ObjectStore], Any]) -> None:
     open_place = shipper.everywhere.open_place
     shipper.everywhere.open_place = lambda *place: around(open_place(*place))
+
+
+def _watch_elasticsearch(boundary: Boundary) -> None:
+    raw = Elastic.raw
+
+    def watched(elastic: Elastic, method: str, path: str, *arguments: Any, **options: Any) -> bytes:
+        done = raw(elastic, method, path, *arguments, **options)
+        if (method in ("PUT", "DELETE") or "/_bulk" in path) and "/_pit" not in path:
+            boundary(f"{method} {path}")
+        return done
+
+    Elastic.raw = watched
 
 
 def _watch_state(boundary: Boundary) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import orjson
 
 from shipper.archive import ledger
+from shipper.archive.manifest import EXPIRED
 from shipper.archive.names import receipt_key
 from shipper.cli.stores import stores
 from shipper.objects.store import ObjectStore
@@ -19,7 +20,7 @@ from shipper.query.tree import Everything
 from shipper.search.merge import search
 from shipper.search.store import Question
 from shipper.state import State
-from shipper.store.layout import listed
+from tests.campaign.hot import Hot
 from tests.search.stored import day_of
 
 Kind = tuple[str, str]
@@ -54,13 +55,10 @@ def _difference(there: Counter[bytes], must: Counter[bytes], may: Counter[bytes]
     return f"{sum((must - there).values())} of {must.total()} records missing, {(there - may).total()} too many"
 
 
-def check_stored_once(data: Path, found: Found) -> None:
+def check_stored_once(data: Path, hot: Hot, found: Found) -> None:
     """A search gives a record once that two tiers have. What they have by their lists is not more than it found."""
-    rows: Counter[str] = Counter()
+    rows = hot.rows()
     with closing(State(data / "state.db")) as state:
-        marked = ledger.marked_segments(state)
-        for segment in listed(state, "records"):
-            rows[segment.day] += 0 if segment.number in marked else segment.rows
         for one in ledger.archived(state):
             rows[one.day] += one.manifest.rows
     expected: Counter[str] = Counter()
@@ -89,9 +87,15 @@ def check_protected(data: Path, objects: ObjectStore, held: set[Kind]) -> None:
     assert protected == {key: (day, dataset) in held for day, dataset, key in there}
 
 
-def check_nothing_left(data: Path, objects: ObjectStore) -> None:
+def check_nothing_left(data: Path, hot: Hot, objects: ObjectStore) -> None:
     """Nothing but receipts, and certificates of what was erased."""
     assert {stored.key.partition("/")[0] for stored in objects.list()} - {"certificates"} == {"receipts"}
-    left = [path for name in ("hot", "tmp") for path in (data / name).rglob("*") if path.is_file()]
-    left += data.glob("erasing*")
-    assert not left, left
+    assert hot.left() == []
+    left = [path for path in (data / "tmp").rglob("*") if path.is_file()]
+    assert [*left, *data.glob("erasing*")] == []
+
+
+def expired(objects: ObjectStore) -> set[Kind]:
+    """What receipts declare gone."""
+    receipts = [orjson.loads(objects.get(stored.key)) for stored in objects.list("receipts/")]
+    return {(each["day"], each["dataset"]) for each in receipts if each["act"] == EXPIRED}

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,12 @@ import pytest
 
 from tests.campaign.checks import check_protected
 from tests.campaign.forms import FULL, rounds
-from tests.campaign.processes import KILLED, Ended, Processes
+from tests.campaign.killing import Killing
+from tests.campaign.processes import KILLED, Processes
 from tests.campaign.tiered import Life
+from tests.campaign.troubles import faults, line_fault
+from tests.faults.proxy import Proxy, passes
+from tests.services.s3 import Bucket
 from tests.tier.days import day
 
 pytestmark = pytest.mark.timeout(3600)
@@ -22,6 +25,8 @@ KILLS = rounds(4, 50)
 DAYS = rounds(2, 20)
 PLACES = ["folder", "versitygw"]
 DATASETS = ("backend", "audit")
+ERASED = ("u2", "u4")
+"""Users."""
 ATTEMPTS = 20
 """On one morning, of kills that came too late."""
 
@@ -60,46 +65,6 @@ def test_killed_behind_every_write(life: Life) -> None:
     assert life.kills > 50 // killing.one_in
 
 
-class Killing:
-    """A command is started until it comes through, and is killed behind each of its writes; whatever is left, all that
-    has to be there is there, and the archive is whole."""
-
-    def __init__(self, life: Life, one_in: int) -> None:
-        """`one_in`: of so many writes."""
-        self.life, self.one_in = life, one_in
-
-    def move(self) -> None:
-        self._through("move", self.life.move)
-
-    def hold(self, number: int, dataset: str) -> None:
-        self._through("hold", partial(self.life.hold, number, dataset))
-
-    def release(self) -> None:
-        self._through("release", self.life.release)
-
-    def erase(self, user: str) -> None:
-        """The mover comes between it and its next attempt now and then."""
-        ended = self._through(f"erase {user}", partial(self.life.erase, user), moves=3)
-        assert not self.life.erasing, ended.out
-
-    def _through(self, what: str, command: Callable[..., Ended], *, moves: int = 0) -> Ended:
-        kills = 0
-        while (ended := command(**self.life.killed(what, self.one_in))).code == KILLED:
-            kills += 1
-            self.check(moved=False)
-            if moves and kills % moves == 0:
-                assert self.life.move().code == 0
-                self.check(moved=True)
-        assert ended.code == 0 or what.startswith("erase"), ended
-        self.check(moved=what == "move")
-        return ended
-
-    def check(self, *, moved: bool) -> None:
-        self.life.check(moved=moved)
-        if FULL or moved:
-            assert self.life.verify("--quick")["problems"] == []
-
-
 Events = dict[int, list[Callable[[], object]]]
 """Morning → what happens on it."""
 
@@ -133,7 +98,33 @@ def all_events(life: Life, killing: Killing) -> Events:
 
 @pytest.mark.parametrize("life", ["folder", "moto"], indirect=True)
 def test_killed_at_any_moment(life: Life) -> None:
-    """While records come late, a writer is at work, and the store is away, slow, lossy or lying."""
+    """While records come late, users are erased, holds are added, a writer is at work, and the store is away, slow,
+    lossy or lying."""
+    killed_now_and_then(life, lambda chance: {"faults": faults(chance, some_keys())})
+
+
+def test_killed_at_any_moment_behind_a_bad_line(
+    tmp_path: Path, shipper: Processes, bucket_of: Callable[[str], Bucket]
+) -> None:
+    """The same over a real server whose answers are errors, come late, break off, or hold a flipped bit."""
+    bucket = bucket_of("versitygw")
+    with Proxy(bucket.settings.endpoint) as proxy:
+        life = Life(tmp_path, shipper, bucket, through=proxy.url)
+
+        def bad_line(chance: random.Random) -> dict[str, Any]:
+            proxy.always(line_fault(chance), everything=True)
+            return {}
+
+        killed_now_and_then(life, bad_line, lambda: proxy.always(passes, everything=True))
+    assert proxy.troubles == []
+
+
+Faults = Callable[[random.Random], dict[str, Any]]
+"""Sets some up; what is to be said to the next command."""
+
+
+def killed_now_and_then(life: Life, fault: Faults, mended: Callable[[], None] = lambda: None) -> None:
+    """A life from hot to gone; `mended` ends the faults."""
     chance = random.Random(DAYS)
     for number in range(DAYS):
         for dataset in DATASETS:
@@ -150,9 +141,18 @@ def test_killed_at_any_moment(life: Life) -> None:
         for _ in range(ATTEMPTS):
             if life.kills >= KILLS * place / len(mornings):
                 break
-            killed_some_time(life, chance, usual_s)
-        life.move(faults=faults(life, chance))
+            killed_some_time(life, chance, usual_s, fault)
+            mended()
+            life.check(moved=False)
+            if chance.random() < 0.1:
+                life.hold(chance.randrange(DAYS), chance.choice(DATASETS))
+                life.check(moved=False)
+        life.move(**fault(chance))
+        mended()
         life.check(moved=False)
+        for user in sorted(life.erasing):
+            ended = life.erase(user)
+            assert user not in life.erasing, ended.out
         ended = life.move()
         assert ended.code == 0, ended
         usual_s = (usual_s + ended.seconds) / 2
@@ -173,31 +173,24 @@ def some_mornings(chance: random.Random) -> list[int]:
     return sorted({morning for morning in due if chance.random() < 0.7} | last)
 
 
-def killed_some_time(life: Life, chance: random.Random, usual_s: float) -> None:
-    """Maybe while a writer adds to a day."""
-    number = chance.randrange(DAYS)
-    writes = chance.random() < 0.3 and life.morning < 366
-    with life.writing(number) if writes else nullcontext():
-        ended = life.move(kill_after_s=chance.uniform(0.05, 1.2 * usual_s), faults=faults(life, chance))
+def killed_some_time(life: Life, chance: random.Random, usual_s: float, fault: Faults) -> None:
+    """The mover, maybe while a writer adds to a day, or an erasure."""
+    how = {"kill_after_s": chance.uniform(0.05, 1.2 * usual_s), **fault(chance)}
+    if chance.random() < 0.2:
+        ended = life.erase(chance.choice(ERASED), **how)
+    else:
+        number = chance.randrange(DAYS)
+        writes = chance.random() < 0.3 and life.morning < 366
+        with life.writing(number) if writes else nullcontext():
+            ended = life.move(**how)
     assert ended.code in (0, 1, KILLED), ended
-    life.check(moved=False)
 
 
-def faults(life: Life, chance: random.Random) -> list[list[Any]]:
-    """What becomes of the store's answers."""
-    method = chance.choice(["any", "put", "get", "fetch", "copy", "delete", "head", "list"])
-    dataset, number = chance.choice(DATASETS), chance.randrange(DAYS)
-    key = f"{chance.choice(['warm', 'cold'])}/{dataset}/{day(number)}.{chance.choice(['parquet', 'manifest.json'])}"
-    kinds: list[list[list[Any]]] = [
-        [],
-        [["unreachable", chance.randint(1, 3), method]],
-        [["unreachable", chance.randint(4, 40), method]],
-        [["lost_acknowledgement", chance.choice(["put", "copy", "delete"]), chance.randint(1, 6)]],
-        [["slow", 0.02]],
-        [["short", key]],
-        [["flips", key]],
-    ]
-    return chance.choice(kinds)
+def some_keys() -> list[str]:
+    """Of what may be archived."""
+    kinds = [(tier, dataset, number) for tier in ("warm", "cold") for dataset in DATASETS for number in range(DAYS)]
+    ends = ("parquet", "manifest.json")
+    return [f"{tier}/{dataset}/{day(number)}.{end}" for tier, dataset, number in kinds for end in ends]
 
 
 def damaged(life: Life, chance: random.Random) -> None:

@@ -1,9 +1,8 @@
 """A data folder whose days live from hot to gone, all that was ever written to it, and what has to be true at any time."""
 
-import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +11,22 @@ import yaml
 
 from shipper.archive import ledger
 from shipper.clock import iso
-from shipper.lock import hold
 from shipper.objects.folder import FolderStore
 from shipper.objects.store import ObjectStore
 from shipper.state import State
-from shipper.store.recover import recover
-from shipper.store.sealer import Sealer
-from shipper.store.segments import Limits, Segments
 from tests.campaign.checks import (
     Kind,
     check_chain,
     check_found,
     check_nothing_left,
     check_stored_once,
+    expired,
     found_by_search,
 )
+from tests.campaign.hot import Hot, InFolder, writing
 from tests.campaign.processes import KILLED, Ended, Processes
 from tests.faults.objects import flipped
-from tests.search.stored import day_of, record, store
+from tests.search.stored import day_of, record
 from tests.services.s3 import Bucket
 from tests.tier.days import at, day
 
@@ -37,57 +34,41 @@ HOT_DAYS, WARM_DAYS, COLD_DAYS = 7, 30, 365
 GRACE = "12h"
 STEP_S = 20.0
 """Between two commands of one morning."""
-WRITE_EVERY_S = 0.02
 USERS = 7
 NUMBERS = {day(number): number for number in range(100)}
 """Of days, the other way round."""
 
 
-class Writing:
-    """What a run does to the store of a data folder: holds its lock, appends, seals when it is asked to."""
-
-    def __init__(self, data: Path) -> None:
-        self._stack = ExitStack()
-        self._stack.enter_context(closing(hold(data, "tail")))
-        self._state = self._stack.enter_context(closing(State(data / "state.db")))
-        recover(data, self._state)
-        self._segments = self._stack.enter_context(closing(Segments(data, self._state, Limits())))
-        sealer = Sealer(self._segments, every=WRITE_EVERY_S)
-        self._stack.callback(sealer.stop)
-        sealer.start()
-
-    def write(self, docs: list[bytes]) -> list[bytes]:
-        """Commits records of one day."""
-        times = sorted(orjson.loads(doc)["@timestamp"] for doc in docs)
-        self._state.run(self._segments.append("records", day_of(docs[0]), docs, times[0], times[-1]))
-        return docs
-
-    def __enter__(self) -> "Writing":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-
 class Life:
     """Days go hot → warm → cold → gone, by `shipper tier run` on some mornings. `at(0)` is 2026-01-01."""
 
-    def __init__(self, folder: Path, shipper: Processes, bucket: Bucket | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        shipper: Processes,
+        bucket: Bucket | None = None,
+        *,
+        hot: Hot | None = None,
+        through: str = "",
+    ) -> None:
+        """`hot`: else the data folder's own; its data folder is `folder / "data"`. `through`: the address at which
+        commands reach the bucket."""
         self.data, self.pipeline, self._shipper = folder / "data", folder / "pipeline.yml", shipper
         self._boundaries = folder / "boundaries"
         self.objects: ObjectStore = bucket.store() if bucket else FolderStore(self.data / "archive", self.data)
+        self.hot = hot or InFolder(self.data)
         self.written: dict[Kind, Counter[bytes]] = defaultdict(Counter)
         self.held: set[Kind] = set()
+        self._held_late: set[Kind] = set()
+        """Their deletion was under way; the next run of the mover takes it back."""
         self.erasing: set[str] = set()
         """Users; an erasure of theirs was begun, and did not come through yet."""
-        self.morning, self.kills = 0, 0
-        self._bucket = bucket
-        self._commands, self._records = 0, 0
-        folder.mkdir(parents=True, exist_ok=True)
-        self.pipeline.write_text(yaml.safe_dump(_pipeline(folder, bucket)))
-        store(self.data)
+        self.morning, self.kills, self.records = 0, 0, 0
+        self._bucket, self._commands = bucket, 0
+        self.hot.begin()
+        self.pipeline.write_text(yaml.safe_dump(self.hot.pipeline | _pipeline(folder, bucket, through)))
         with closing(self.state()) as state:
-            noted = {"pipeline": str(self.pipeline), "sinks": ["embedded"]}
+            noted = {"pipeline": str(self.pipeline), "sinks": [self.hot.pipeline["sinks"][0]["type"]]}
             state.set_meta("sinks", orjson.dumps(noted).decode())
 
     def state(self) -> State:
@@ -97,34 +78,18 @@ class Life:
 
     def write(self, number: int, rows: int, dataset: str = "backend") -> None:
         """So many more records of a day."""
-        docs = self.docs(number, rows, dataset)
-        store(self.data, *docs)
-        self.wrote(docs)
+        self.wrote(self.hot.write(self.docs(number, rows, dataset)))
 
-    @contextmanager
-    def writing(self, number: int, dataset: str = "backend") -> Iterator[None]:
-        """Meanwhile a writer adds to a day, as a run does it."""
-        with Writing(self.data) as writer:
-            ended = threading.Event()
-
-            def write() -> None:
-                while not ended.wait(WRITE_EVERY_S):
-                    self.wrote(writer.write(self.docs(number, 3, dataset)))
-
-            thread = threading.Thread(target=write)
-            thread.start()
-            try:
-                yield
-            finally:
-                ended.set()
-                thread.join()
+    def writing(self, number: int, dataset: str = "backend") -> AbstractContextManager[None]:
+        """Meanwhile a writer adds to a day."""
+        return writing(self.hot, lambda: self.docs(number, 3, dataset), self.wrote)
 
     def docs(self, number: int, rows: int, dataset: str = "backend") -> list[bytes]:
         """Records that nobody has written yet."""
-        begin, self._records = self._records, self._records + rows
+        begin, self.records = self.records, self.records + rows
         return [
             record(each, iso(at(number, 0) + each * 7.003 % 86_400), **{**_fields(each), "event.dataset": dataset})
-            for each in range(begin, self._records)
+            for each in range(begin, self.records)
         ]
 
     def wrote(self, docs: list[bytes]) -> None:
@@ -166,8 +131,11 @@ class Life:
         before = self.holds()
         ended = self.command("hold", "add", self.pipeline, "--where", query, *case, **how)
         assert ended.code in (0, KILLED), ended
-        if self.holds() != before:
-            self.held.add((day(number), dataset))
+        kind = (day(number), dataset)
+        if self.holds() != before and kind not in expired(self.objects):
+            if self.is_over(kind):
+                self._held_late.add(kind)
+            self.held.add(kind)
         return ended
 
     def holds(self) -> list[int]:
@@ -203,16 +171,18 @@ class Life:
         """Each record is found once until its last day, and none after it; of a day that is going, and not all was
         `moved`, a dataset is there as a whole or not at all. Of a user who is being erased, some may be gone."""
         found = found_by_search(self.data, fetched_anew=moved)
-        check_stored_once(self.data, found)
+        check_stored_once(self.data, self.hot, found)
         for kind, docs in self.written.items():
             there = found.pop(kind, Counter())
             if self.is_over(kind) and moved:
                 assert not there, f"{kind}: {there.total()} records are there after its last day"
                 docs.clear()
-            elif there or not self.is_over(kind):
+            elif there or moved or not (self.is_over(kind) or kind in self._held_late):
                 check_found(there, docs, self._going(kind), f"{kind} on morning {self.morning}")
         assert not found, found.keys()
         check_chain(self.objects)
+        if moved:
+            self._held_late.clear()
 
     def is_over(self, kind: Kind) -> bool:
         """It has had its last day, and nothing holds it."""
@@ -263,7 +233,7 @@ class Life:
 
     def check_gone(self) -> None:
         """Nothing is left that says what was there but receipts and certificates."""
-        check_nothing_left(self.data, self.objects)
+        check_nothing_left(self.data, self.hot, self.objects)
         assert self.verify()["problems"] == []
 
 
@@ -283,7 +253,7 @@ def _fields(number: int) -> dict[str, Any]:
     }
 
 
-def _pipeline(folder: Path, bucket: Bucket | None) -> dict[str, Any]:
+def _pipeline(folder: Path, bucket: Bucket | None, through: str) -> dict[str, Any]:
     tiers: dict[str, Any] = {
         "hot": f"{HOT_DAYS}d",
         "warm": {"until": f"{WARM_DAYS}d", "to": bucket.place if bucket else "archive"},
@@ -293,6 +263,5 @@ def _pipeline(folder: Path, bucket: Bucket | None) -> dict[str, Any]:
     if bucket:
         settings = bucket.settings
         secrets = {name: getattr(settings, name).get_secret_value() for name in ("access_key", "secret_key")}
-        tiers["s3"] = {"endpoint": settings.endpoint, "region": settings.region, **secrets}
-    source = {"type": "tail", "paths": [str(folder / "none.log")]}
-    return {"sources": [source], "sinks": [{"type": "embedded"}], "tiers": tiers}
+        tiers["s3"] = {"endpoint": through or settings.endpoint, "region": settings.region, **secrets}
+    return {"sources": [{"type": "tail", "paths": [str(folder / "none.log")]}], "tiers": tiers}
