@@ -18,6 +18,7 @@ NO_DATASET = "-"
 """Of records without `event.dataset`."""
 LONGEST = 100
 _PART = re.compile(r"(?P<stem>.+/\d{4}\.\d\d\.\d\d)(?:\.s(?P<supplement>\d+))?(?:\.r(?P<revision>\d+))?\.parquet")
+_RECEIPT = re.compile(r"receipts/(\d{8,12})\.json", re.ASCII)
 
 
 def folder_of(dataset: str) -> str:
@@ -50,6 +51,12 @@ def manifest_key(tier: str, dataset: str, day: str) -> str:
 
 def receipt_key(number: int) -> str:
     return f"{RECEIPTS}{number:08d}.json"
+
+
+def receipt_numbers(keys: Iterable[str]) -> list[int]:
+    """In order, of those keys that are receipts'."""
+    found = {key: int(match[1]) for key in keys if (match := _RECEIPT.fullmatch(key))}
+    return sorted(number for key, number in found.items() if receipt_key(number) == key)
 
 
 def next_part_key(tier: str, dataset: str, day: str, keys: Iterable[str]) -> str:

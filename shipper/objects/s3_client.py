@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from shipper.errors import UsageError
+from shipper.objects.ahead import AT_ONCE
 from shipper.objects.settings import S3
 
 CONNECT_TIMEOUT_S = 5.0
@@ -65,7 +66,7 @@ def connect(endpoint: Endpoint, settings: S3, attempts: int = ATTEMPTS) -> Any:
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=settings.timeout_s,
         retries={"mode": "standard", "total_max_attempts": attempts},
-        max_pool_connections=settings.parallel + 2,
+        max_pool_connections=max(settings.parallel, AT_ONCE) + 2,
         # We send SHA-256 ourselves; what the library adds unasked is refused by some servers.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",

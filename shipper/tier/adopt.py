@@ -3,15 +3,17 @@
 Where two tiers have a day, the warmer one waits to be deleted from then on: its move was under way.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import partial
 
 from shipper.archive import ledger
 from shipper.archive.ledger import COPY, MARKED, Archived, Move
 from shipper.archive.manifest import Receipt, digest, manifest_from, receipt_from
-from shipper.archive.names import TIERS, manifest_key, receipt_key
+from shipper.archive.names import RECEIPTS, TIERS, manifest_key, receipt_key, receipt_numbers
 from shipper.errors import ShipperError
 from shipper.model import StateChange
+from shipper.objects.ahead import ahead
 from shipper.objects.store import Missing, ObjectStore
 from shipper.state import State
 from shipper.tier.acts import note_of
@@ -24,20 +26,40 @@ def adopt(objects: ObjectStore, place: str, state: State) -> int:
     """
     if _is_known(state, place):
         return 0
-    number, previous = 0, ""
-    alive: dict[tuple[str, str, str], Receipt] = {}
-    while (raw := _get(objects, receipt_key(number + 1))) is not None:
-        receipt = receipt_from(raw, f"{objects.where}/{receipt_key(number + 1)}")
-        if receipt.previous != previous or receipt.number != number + 1:
-            raise ShipperError(
-                f"{objects.where}/{receipt_key(number + 1)}: does not follow the receipt before it; look with: "
-                "shipper tier verify"
-            )
+    previous, alive = "", dict[tuple[str, str, str], Receipt]()
+    keys = _receipts(objects)
+    for number, (key, raw) in enumerate(zip(keys, ahead(partial(_get, objects), keys), strict=True), 1):
+        receipt = receipt_from(raw or b"", f"{objects.where}/{key}")
+        if receipt.previous != previous or receipt.number != number:
+            raise _refusal(objects, key, "does not follow the receipt before it")
         alive[receipt.tier, receipt.dataset, receipt.day] = receipt
-        number, previous = receipt.number, digest(raw)
-    found = _found(objects, place, alive)
-    changes = [ledger.save_chain(place, number, previous), *_listed(found)]
-    return number if number and _kept(state, place, changes) else 0
+        previous = digest(raw or b"")
+    found = _found(objects, place, [receipt for receipt in alive.values() if receipt.manifest])
+    changes = [ledger.save_chain(place, len(keys), previous), *_listed(found)]
+    return len(keys) if keys and _kept(state, place, changes) else 0
+
+
+def last_receipt(objects: ObjectStore) -> int:
+    """The highest number that there is; 0: none."""
+    return max(_numbers(objects), default=0)
+
+
+def _numbers(objects: ObjectStore) -> list[int]:
+    return receipt_numbers(stored.key for stored in objects.list(RECEIPTS))
+
+
+def _receipts(objects: ObjectStore) -> list[str]:
+    """Keys of all receipts, without a gap: what lies behind one would be neither searched nor ever deleted."""
+    numbers = _numbers(objects)
+    for expected, number in enumerate(numbers, 1):
+        if number != expected:
+            raise _refusal(objects, receipt_key(expected), "is missing")
+    return list(map(receipt_key, numbers))
+
+
+def _refusal(objects: ObjectStore, key: str, why: str) -> ShipperError:
+    what = "so the archive can't be taken over; look with: shipper tier verify"
+    return ShipperError(f"{objects.where}/{key}: {why}, {what}")
 
 
 def _is_known(state: State, place: str) -> bool:
@@ -54,20 +76,15 @@ def _kept(state: State, place: str, changes: Sequence[StateChange]) -> bool:
     return True
 
 
-def _found(objects: ObjectStore, place: str, alive: Mapping[tuple[str, str, str], Receipt]) -> list[Archived]:
+def _found(objects: ObjectStore, place: str, receipts: Sequence[Receipt]) -> list[Archived]:
     found = []
-    for (tier, dataset, day), receipt in alive.items():
-        if not receipt.manifest:
-            continue
-        key = manifest_key(tier, dataset, day)
-        raw = _get(objects, key)
+    keys = [manifest_key(receipt.tier, receipt.dataset, receipt.day) for receipt in receipts]
+    for receipt, key, raw in zip(receipts, keys, ahead(partial(_get, objects), keys), strict=True):
         if raw is None or digest(raw) != receipt.manifest:
-            raise ShipperError(
-                f"{objects.where}/{key}: {'missing' if raw is None else 'changed'}, so the archive can't be "
-                "taken over; look with: shipper tier verify"
-            )
+            raise _refusal(objects, key, "is missing" if raw is None else "was changed")
         manifest = manifest_from(raw, f"{objects.where}/{key}")
-        found.append(Archived(place, tier, dataset, day, manifest, False, _seconds(receipt.at)))
+        where = (place, receipt.tier, receipt.dataset, receipt.day)
+        found.append(Archived(*where, manifest, grace=False, since=_seconds(receipt.at)))
     return found
 
 

@@ -4,7 +4,8 @@ The chain of receipts says what each day has to consist of; whoever removes or c
 rewrites all of it disagrees with `state.db`. Nothing is changed here.
 """
 
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,11 +15,12 @@ import orjson
 
 from shipper.archive import ledger
 from shipper.archive.manifest import Manifest, Part, Receipt, digest, manifest_from, receipt_from
-from shipper.archive.names import RECEIPTS, TIERS, manifest_key, receipt_key
+from shipper.archive.names import RECEIPTS, TIERS, manifest_key, receipt_key, receipt_numbers
 from shipper.archive.parquet import Exporter
 from shipper.clock import Clock
 from shipper.errors import ShipperError
-from shipper.objects.store import Damaged, Missing, NeedsRestore, ObjectStore
+from shipper.objects.ahead import ahead
+from shipper.objects.store import Damaged, Missing, NeedsRestore, ObjectStore, Stored
 from shipper.state import State
 from shipper.tier.acts import note_of
 from shipper.tier.archive import PROOF
@@ -78,19 +80,17 @@ class Verifier:
         """`told` of every part that was looked at. Raises `Unreachable`, and what else is no finding."""
         found, passing = Verified(), self._in_hand()
         alive = self._chain(found)
-        known = {receipt_key(number) for number in range(1, found.receipts + 1)}
-        for day, receipt in sorted(alive.items()):
-            known |= {manifest_key(*day), *(part.key for part in receipt.parts)}
-            if day not in passing:
-                self._manifest(receipt, found)
+        known = {key for day, receipt in alive.items() for key in (manifest_key(*day), *_keys(receipt))}
+        judged = [receipt for day, receipt in sorted(alive.items()) if day not in passing]
+        self._manifests(judged, found)
         self._ledger(alive, passing, found)
         self._additional(known | self._noted(), found)
-        for day, receipt in sorted(alive.items()):
-            if wanted.takes(receipt.tier, receipt.day) and day not in passing:
-                found.days += 1
-                for part in receipt.parts:
-                    self._part(part, wanted, found)
-                    told(part)
+        looked_at = [receipt for receipt in judged if wanted.takes(receipt.tier, receipt.day)]
+        found.days = len(looked_at)
+        parts = [part for receipt in looked_at for part in receipt.parts]
+        for part, stored in zip(parts, ahead(self._there, [part.key for part in parts]), strict=True):
+            self._part(part, stored, wanted, found)
+            told(part)
         return self._still_true(found, alive)
 
     def size(self, wanted: Wanted) -> int:
@@ -102,57 +102,54 @@ class Verifier:
 
     def _chain(self, found: Verified) -> dict[Day, Receipt]:
         """What each day consists of after the last receipt."""
-        last, alive, previous = self._last_receipt(), dict[Day, Receipt](), ""
-        for number in range(1, last + 1):
-            key, raw = receipt_key(number), self._get(receipt_key(number))
-            if raw is None:
-                found.problems.append(Problem(key, "removed"))
-                previous = ""
-                continue
+        there = receipt_numbers(stored.key for stored in self._listed(RECEIPTS))
+        numbers = sorted({*there, *range(1, ledger.chain(self._state, self._place)[0] + 1)})
+        keys, alive, previous = list(map(receipt_key, numbers)), dict[Day, Receipt](), ""
+        for before, number, key, raw in zip([0, *numbers], numbers, keys, ahead(self._get, keys), strict=False):
+            if number > before + 1:
+                missing, previous = number - before - 1, ""
+                found.problems.append(Problem(receipt_key(before + 1), f"removed, {missing} in all before {key}"))
             receipt = self._receipt(key, raw, found)
             if receipt is not None:
                 if receipt.number != number or (previous and receipt.previous != previous):
                     found.problems.append(Problem(key, "changed: it does not follow the receipt before it"))
                 alive[receipt.tier, receipt.dataset, receipt.day] = receipt
-            previous = digest(raw)
-        found.receipts = last
-        self._head(last, previous, found)
+            previous = digest(raw) if raw is not None else ""
+        found.receipts = max(numbers, default=0)
+        self._head(numbers, previous, found)
         return {day: receipt for day, receipt in alive.items() if receipt.manifest}
 
-    def _last_receipt(self) -> int:
-        """The highest number there is, or should be."""
-        names = [Path(stored.key) for stored in self._listed(RECEIPTS)]
-        there = [int(name.stem) for name in names if name.suffix == ".json" and name.stem.isdigit()]
-        return max([*there, ledger.chain(self._state, self._place)[0]])
-
-    def _receipt(self, key: str, raw: bytes, found: Verified) -> Receipt | None:
+    def _receipt(self, key: str, raw: bytes | None, found: Verified) -> Receipt | None:
+        if raw is None:
+            found.problems.append(Problem(key, "removed"))
+            return None
         try:
             return receipt_from(raw, f"{self._objects.where}/{key}")
         except ShipperError:
             found.problems.append(Problem(key, "changed: it is no receipt any more"))
             return None
 
-    def _head(self, last: int, previous: str, found: Verified) -> None:
+    def _head(self, numbers: Sequence[int], previous: str, found: Verified) -> None:
         """The end of the chain is what `state.db` says, or further: by an act that is being carried out."""
         number, sha256 = ledger.chain(self._state, self._place)
         if not number:
             return
-        if last > number and not self._act():
-            for extra in range(number + 1, last + 1):
+        if found.receipts > number and not self._act():
+            for extra in numbers[bisect_right(numbers, number) :]:
                 found.problems.append(Problem(receipt_key(extra), "additional: state.db knows nothing of it"))
-        elif last == number and sha256 and previous and sha256 != previous:
+        elif found.receipts == number and sha256 and previous and sha256 != previous:
             found.problems.append(Problem(receipt_key(number), "changed: state.db has another one"))
 
     # ── manifests ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _manifest(self, receipt: Receipt, found: Verified) -> None:
-        key = manifest_key(receipt.tier, receipt.dataset, receipt.day)
-        raw = self._get(key)
-        if raw is None:
-            found.problems.append(Problem(key, "removed"))
-        elif digest(raw) != receipt.manifest:
-            what = f"changed: it is not the one of receipt {receipt.number}{_differs(raw, receipt)}"
-            found.problems.append(Problem(key, what))
+    def _manifests(self, receipts: Sequence[Receipt], found: Verified) -> None:
+        keys = [manifest_key(receipt.tier, receipt.dataset, receipt.day) for receipt in receipts]
+        for receipt, key, raw in zip(receipts, keys, ahead(self._get, keys), strict=True):
+            if raw is None:
+                found.problems.append(Problem(key, "removed"))
+            elif digest(raw) != receipt.manifest:
+                what = f"changed: it is not the one of receipt {receipt.number}{_differs(raw, receipt)}"
+                found.problems.append(Problem(key, what))
 
     def _ledger(self, alive: dict[Day, Receipt], passing: set[Day], found: Verified) -> None:
         """`state.db` has to say the same, where it knows the archive at all."""
@@ -172,13 +169,15 @@ class Verifier:
     def _additional(self, known: set[str], found: Verified) -> None:
         for prefix in (*(f"{tier}/" for tier in TIERS), RECEIPTS):
             for stored in self._listed(prefix):
-                if stored.key not in known:
+                if stored.key not in known and not receipt_numbers([stored.key]):
                     found.problems.append(Problem(stored.key, "additional: no receipt is of it"))
 
     # ── parts ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _part(self, part: Part, wanted: Wanted, found: Verified) -> None:
-        stored = self._insist(partial(self._objects.head, part.key))
+    def _there(self, key: str) -> Stored | None:
+        return self._insist(partial(self._objects.head, key))
+
+    def _part(self, part: Part, stored: Stored | None, wanted: Wanted, found: Verified) -> None:
         if stored is None:
             found.problems.append(Problem(part.key, "removed"))
             return
@@ -263,13 +262,17 @@ class Verifier:
         yield from self._insist(lambda: list(self._objects.list(prefix)))
 
 
+def _keys(receipt: Receipt) -> list[str]:
+    return [part.key for part in receipt.parts]
+
+
 def _differs(raw: bytes, receipt: Receipt) -> str:
     """In what, where that can be told."""
     try:
         manifest: Manifest = manifest_from(raw, "")
     except ShipperError:
         return ""
-    before, now = {part.key for part in receipt.parts}, {part.key for part in manifest.parts}
+    before, now = set(_keys(receipt)), {part.key for part in manifest.parts}
     left, more = sorted(before - now), sorted(now - before)
     return (f"; without {', '.join(left)}" if left else "") + (f"; with {', '.join(more)}" if more else "")
 

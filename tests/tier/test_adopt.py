@@ -5,6 +5,8 @@ from contextlib import closing
 import pytest
 
 from shipper.archive import ledger
+from shipper.archive.names import receipt_key
+from shipper.errors import ShipperError
 from shipper.state import State
 from shipper.tier.adopt import adopt
 from tests.tier.world import World, at, day
@@ -42,7 +44,7 @@ def test_what_a_mover_has_done_meanwhile_is_not_undone(world):
     """Who only looks has no lock: a chain that went back would stop every act from then on."""
 
     class Objects:
-        where = "archive"
+        where, list = "archive", world.objects.list
 
         def get(self, key):
             try:
@@ -53,3 +55,11 @@ def test_what_a_mover_has_done_meanwhile_is_not_undone(world):
 
     assert adopt(Objects(), "archive", world.state) == 0
     assert (ledger.chain(world.state, "archive"), ledger.archived(world.state)) == ((9, "newer"), [])
+
+
+def test_of_an_archive_without_one_of_its_receipts_not_even_the_beginning_is_taken_over(world):
+    """The days behind the gap would be found by no search, and the next act would write that receipt anew."""
+    world.objects.delete(receipt_key(1))
+    with pytest.raises(ShipperError, match=r"00000001\.json: is missing, so the archive can't be taken over"):
+        adopt(world.objects, "archive", world.state)
+    assert (ledger.chain(world.state, "archive"), ledger.archived(world.state)) == ((0, ""), [])

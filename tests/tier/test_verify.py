@@ -155,6 +155,15 @@ def test_a_receipt_that_nobody_knows_is_named(world):
     assert receipt_key(5) in problems(world)
 
 
+def test_a_receipt_far_behind_the_others_is_named_with_what_is_missing_before_it(world):
+    """Whoever puts one there makes nobody look for millions."""
+    world.objects.put(receipt_key(99_999_999), b"{}")
+    assert {
+        receipt_key(5): f"removed, 99999994 in all before {receipt_key(99_999_999)}",
+        receipt_key(99_999_999): "additional: state.db knows nothing of it",
+    }.items() <= problems(world).items()
+
+
 def test_a_chain_that_was_rewritten_as_a_whole_is_not_the_one_of_the_ledger(world):
     """Somebody removes a day and makes receipts that fit."""
     previous = ""
