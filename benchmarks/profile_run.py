@@ -13,7 +13,8 @@ from pathlib import Path
 
 from run_once import generated, pipeline_file, table
 
-from shipper.build import Assembly, assemble, load_rules_of, plan
+from shipper.assembly import Assembly, assemble
+from shipper.build import load_rules_of, plan
 from shipper.context import Context
 from shipper.model import Batch
 from shipper.run import _calm_garbage_collector

@@ -1,14 +1,10 @@
-"""Turns a pipeline file into what runs: finds each component by the name of its file, puts the stages in their order.
-
-Redaction is the last stage before the sinks. Its place is not the user's to choose.
-"""
+"""Turns a pipeline file into a plan: checks all of it, and finds each component by the name of its file."""
 
 import os
 import pkgutil
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,25 +12,16 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from shipper import config as configuration
-from shipper import log
 from shipper.check_tiers import check_tiers
 from shipper.clock import parse_duration
 from shipper.config import DetectConfig, Document, Mistake, Pipeline, nearest, validate
 from shipper.context import Context
-from shipper.decode import stage as decode_stage
-from shipper.detect.alerting import Alerting
-from shipper.detect.match import Detect
 from shipper.elastic.connect import Connection
-from shipper.enrich import stage as enrich_stage
-from shipper.enrich.splice import Splicer
 from shipper.enrich.stage import Config as EnrichConfig
 from shipper.errors import UsageError
 from shipper.lock import make_data_folder
-from shipper.model import Batch, Notifier, Sink, Source, Stage
-from shipper.notify.outbox import Outbox
-from shipper.redact import Redactor, load_key, render_exactly
-from shipper.rules import LiveRules, Loaded, load
-from shipper.source.merged import Merged
+from shipper.model import Notifier, Sink, Source
+from shipper.rules import Loaded, load
 from shipper.spool import around
 from shipper.state import State
 from shipper.tier.policy import Tiers
@@ -204,55 +191,6 @@ def _is_component(file: Path) -> bool:
     return "\nclass Config(" in text and "\ndef build(" in text
 
 
-@dataclass(slots=True)
-class Assembly:
-    """Everything opened, in the order in which a batch passes it."""
-
-    source: Source
-    stages: list[Stage]
-    sinks: list[Sink]
-    outbox: Outbox
-    rules: LiveRules
-    remember_anew: Callable[[], None]
-    """Windows and open alerts are taken from `state.db` again: somebody else has changed them there."""
-
-
-class RuleStages:
-    """The stages that rules make, as one; another set of rules takes its place between two batches."""
-
-    def __init__(self, plan: Plan, context: Context, key: bytes, loaded: Loaded) -> None:
-        self._prefilter = plan.pipeline.detect.prefilter
-        self._metrics = context.metrics
-        self._key = key
-        render = Splicer(plan.enrich, render_exactly)
-        self._redact = Redactor(loaded.secrets, key, context.metrics, render)
-        self._alerting = Alerting(
-            loaded.ruleset, context.state, scrub=self.text, realert=plan.realert_s, metrics=context.metrics
-        )
-        self._detect = self._detector(loaded)
-
-    def use(self, loaded: Loaded) -> None:
-        """From the next batch on these rules count; windows of correlations that stay are kept."""
-        self._detect = self._detector(loaded)
-        self._redact.replace(loaded.secrets)
-        self._alerting.replace(loaded.ruleset)
-
-    def remember_anew(self, state: State) -> None:
-        """Windows and open alerts as the state has them now."""
-        self._alerting.restore(state)
-
-    def text(self, text: str) -> str:
-        """A text without the secrets that the rules of the moment know."""
-        return self._redact.text(text)
-
-    def __call__(self, batch: Batch) -> Batch:
-        return self._redact(self._alerting(self._detect(batch)))
-
-    def _detector(self, loaded: Loaded) -> Detect:
-        secrets = loaded.secrets.keyed(self._key)
-        return Detect(loaded.ruleset, secrets, self._metrics, prefilter=self._prefilter)
-
-
 def load_rules_of(plan: Plan) -> Loaded:
     """The rules of a pipeline. Raises `UsageError` with every problem, a line each."""
     return whole(plan.rule_paths, plan.secret_paths)
@@ -264,27 +202,6 @@ def whole(rule_paths: Sequence[Path], secret_paths: Sequence[Path]) -> Loaded:
     if loaded.problems:
         raise UsageError("\n".join(map(str, loaded.problems)))
     return loaded
-
-
-def assemble(plan: Plan, loaded: Loaded, context: Context) -> Assembly:
-    """Opens everything, with the rules of `load_rules_of`. Raises `StateMismatch` for a wrong state."""
-    stages = RuleStages(plan, context, load_key(context.data, os.environ), loaded)
-    log.scrub_with(stages.text)
-    context.scrub = stages.text
-    sinks = plan.spooled_sinks(context)
-    sources = plan.sources(context)
-    return Assembly(
-        source=sources[0] if len(sources) == 1 else Merged(sources),
-        stages=[
-            decode_stage.build(plan.pipeline.decode, context),
-            enrich_stage.build(plan.enrich, context),
-            stages,
-        ],
-        sinks=sinks,
-        outbox=Outbox(context.state.path, plan.notifiers(context), context.clock, context.metrics),
-        rules=LiveRules(plan.rule_paths, plan.secret_paths, loaded, stages.use, context.metrics),
-        remember_anew=partial(stages.remember_anew, context.state),
-    )
 
 
 def default_notifiers(data: Path) -> list[Notifier]:

@@ -13,7 +13,8 @@ from typing import Any
 import orjson
 
 from shipper import log
-from shipper.build import Assembly, Plan, assemble, load_rules_of
+from shipper.assembly import Assembly, assemble
+from shipper.build import Plan, load_rules_of
 from shipper.clock import SystemClock
 from shipper.context import Context
 from shipper.lock import hold, make_data_folder

@@ -15,7 +15,20 @@ RANKS = {
         ["source", "decode", "enrich", "detect", "redact", "quarantine", "sink", "search", "notify", "tier"], 2
     ),
     **dict.fromkeys(
-        ["config", "build", "rules", "offline", "spool", "holding", "inbox", "kibana", "check_tiers", "everywhere"], 3
+        [
+            "config",
+            "build",
+            "assembly",
+            "rules",
+            "offline",
+            "spool",
+            "holding",
+            "inbox",
+            "kibana",
+            "check_tiers",
+            "everywhere",
+        ],
+        3,
     ),
     **dict.fromkeys(["run", "writer", "tiering", "erasing"], 4),
     **dict.fromkeys(["cli", "example"], 5),

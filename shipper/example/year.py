@@ -15,7 +15,8 @@ from itertools import chain
 from pathlib import Path
 
 from shipper.archive.ledger import EXPIRE, Move
-from shipper.build import Plan, assemble, load_rules_of
+from shipper.assembly import assemble
+from shipper.build import Plan, load_rules_of
 from shipper.clock import ManualClock, iso
 from shipper.context import Context
 from shipper.errors import ShipperError
