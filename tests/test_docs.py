@@ -18,7 +18,8 @@ from shipper.objects.settings import S3
 from shipper.rules import load
 from shipper.tier.policy import Override, Prices, Tier, Tiers
 
-README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
 
 
 def commands(group: click.Group, path: str = "shipper"):
@@ -106,6 +107,23 @@ def test_the_policy_in_the_readme_is_one(tmp_path):
     path = tmp_path / "pipeline.yml"
     path.write_text(f"sources: [{{type: tail, paths: [x]}}]\nsinks: [{{type: embedded}}]\n{text}")
     assert check(path, {})[1] == []
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/archive.md"])
+def test_every_link_within_the_project_leads_somewhere(name):
+    """To a file or folder, and to a heading of it."""
+    page = ROOT / name
+    for link in re.findall(r"\]\(((?!https?:)[^)]+)\)", page.read_text("utf-8")):
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target.read_text("utf-8")), link
+
+
+def anchors(text: str) -> set[str]:
+    """As GitHub makes them of headings."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_the_readme_has_no_gaps():

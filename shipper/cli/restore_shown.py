@@ -29,8 +29,8 @@ def show_days(days: Sequence[Day], asked: Asked, form: str) -> None:
             click.echo(orjson.dumps(_object(day, asked)))
         return
     table = Table(box=None, pad_edge=False)
-    for heading in ("DAY", "DATASET", "TIER", "SIZE", "STANDS"):
-        table.add_column(heading, justify="right" if heading == "SIZE" else "left", overflow="fold")
+    for heading in ("day", "dataset", "tier", "size", "stands"):
+        table.add_column(heading, justify="right" if heading == "size" else "left", overflow="fold")
     for day in days:
         one = day.one
         table.add_row(one.day, one.dataset or "-", one.tier, human_bytes(day.bytes), _standing(day, asked))
