@@ -6,31 +6,27 @@ Every object carries its SHA-256 in its metadata; every request that stores one 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from shipper.clock import Clock, SystemClock, iso
-from shipper.objects.arrive import arriving, chunks_of, local, pour, sha256_of
+from shipper.objects.arrive import arriving, local, pour
 from shipper.objects.keys import checked
 from shipper.objects.s3_answers import (
     SHA256,
     SLOW,
     computed_sha256,
     listed,
-    moment,
     newest_first,
     stored,
-    tagging,
     told_sha256,
     version_of,
 )
 from shipper.objects.s3_bucket import Bucket
 from shipper.objects.s3_errors import NoLocks, NotAllowed, Restoring, Silent, Unsupported
-from shipper.objects.s3_parts import LARGEST_COPY_BYTES, Multipart, base64_sha256
+from shipper.objects.s3_send import Going, Sending, measured
 from shipper.objects.settings import S3
 from shipper.objects.store import Damaged, Exists, Locked, Missing, ObjectError, Stored, Told
 
-ONE_PUT_BYTES = 16 << 20
-"""From here on in parts."""
 TRIED = "check"
 
 
@@ -41,6 +37,7 @@ class S3Store:
         self.where = f"s3://{bucket}/{prefix}".rstrip("/")
         self._prefix = f"{prefix}/" if prefix else ""
         self._bucket = Bucket(bucket, settings, clock or SystemClock())
+        self._sending = Sending(self._bucket, self.where)
 
     def put(
         self,
@@ -54,10 +51,10 @@ class S3Store:
         told: Told | None = None,
     ) -> Stored:
         full = self._full(key)
-        size, sha256 = _measured(source)
-        settings = {"Metadata": {SHA256: sha256}, **self._given(storage_class, lock_until, tags)}
-        going = _Going(full, source, size, settings, told)
-        answer = self._send_first(key, going) if if_absent else self._send(going, {})
+        size, sha256 = measured(source)
+        settings = {"Metadata": {SHA256: sha256}, **self._sending.given(storage_class, lock_until, tags)}
+        going = Going(full, source, size, settings, told)
+        answer = self._send_first(key, going) if if_absent else self._sending.send(going, {})
         return self._made(Stored(key, size, sha256, version_of(answer), storage_class), lock_until)
 
     def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes:
@@ -114,13 +111,9 @@ class S3Store:
         """Raises `Damaged` when the server counts another SHA-256 of what it copied than was stored."""
         headed = self._headed(self._full(source))
         origin = stored(source, headed)
-        settings = self._given(storage_class, lock_until, tags)
-        place = {"Bucket": self._bucket.name, "Key": self._full(source)}
-        if origin.bytes > LARGEST_COPY_BYTES:
-            kept = {"Metadata": headed.get("Metadata", {})}
-            answer = self._multipart(self._full(target)).copy(place, origin.bytes, {**kept, **settings})
-        else:
-            answer = self._copy(place, self._full(target), settings)
+        settings = self._sending.given(storage_class, lock_until, tags)
+        metadata = headed.get("Metadata", {})
+        answer = self._sending.copy(self._full(source), self._full(target), origin.bytes, metadata, settings)
         copied = computed_sha256(answer.get("CopyObjectResult", {}))
         if copied and origin.sha256 not in ("", copied):
             raise Damaged(f"{self.where}/{source}: what was copied of it has another SHA-256 than was stored")
@@ -170,64 +163,20 @@ class S3Store:
     def _full(self, key: str) -> str:
         return self._prefix + checked(key, self.where)
 
-    def _given(self, storage_class: str, lock_until: float | None, tags: Mapping[str, str] | None) -> dict[str, Any]:
-        """Arguments of every request that makes an object."""
-        own = self._bucket.settings
-        given: dict[str, Any] = {
-            "StorageClass": storage_class,
-            "ServerSideEncryption": own.encryption,
-            "SSEKMSKeyId": own.kms_key,
-            "Tagging": "" if self._bucket.google else tagging(tags or {}),
-        }
-        if lock_until is not None:
-            if self._bucket.google:
-                raise ObjectError(f"{self.where}: Google's S3 interface takes no Object Lock; take out `lock: true`")
-            given |= {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": moment(lock_until)}
-        return {name: value for name, value in given.items() if value}
-
-    def _send_first(self, key: str, going: "_Going") -> dict[str, Any]:
+    def _send_first(self, key: str, going: Going) -> dict[str, Any]:
         """Servers that know no conditions may take no notice of one, so it is looked for first."""
         if self.head(key) is not None:
             raise Exists(f"{self.where}/{key}: something is there already")
         try:
-            return self._send(going, {} if self._bucket.google else {"IfNoneMatch": "*"})
+            return self._sending.send(going, {} if self._bucket.google else {"IfNoneMatch": "*"})
         except Unsupported:
-            return self._send(going, {})
+            return self._sending.send(going, {})
         except Exists:
             # Ours, when the answer to a first attempt was lost.
             found = self.head(key)
             if found is None or found.sha256 != going.settings["Metadata"][SHA256]:
                 raise
             return {"VersionId": found.version}
-
-    def _send(self, going: "_Going", conditions: dict[str, str]) -> dict[str, Any]:
-        if isinstance(going.source, Path) and going.size > ONE_PUT_BYTES:
-            with local(going.source):
-                multipart = self._multipart(going.full)
-                return multipart.upload(going.source, going.settings, conditions, going.told)
-        body = b"".join(chunks_of(going.source))
-        sent = "" if self._bucket.google else base64_sha256(body)
-        checksum = {"ChecksumSHA256": sent} if sent else {}
-        # With a lock S3 wants to be told also what kind of checksum comes, which others refuse.
-        kind = {"ChecksumAlgorithm": "SHA256"} if "ObjectLockMode" in going.settings else {}
-        arguments = {**going.settings, **conditions, **checksum, **kind}
-        answer: dict[str, Any] = self._bucket.call("put_object", Key=going.full, Body=body, **arguments)
-        if sent and answer.get("ChecksumSHA256", sent) != sent:
-            raise Damaged(f"{self.where}: the server has counted another checksum of {going.full} than was sent")
-        if going.told is not None:
-            going.told(going.size)
-        return answer
-
-    def _copy(self, place: dict[str, str], full: str, settings: dict[str, Any]) -> dict[str, Any]:
-        directive = {"TaggingDirective": "REPLACE"} if "Tagging" in settings else {}
-        # The server counts SHA-256 of the whole of it, whatever it was put as.
-        checksum = {} if self._bucket.google else {"ChecksumAlgorithm": "SHA256"}
-        arguments = {"CopySource": place, "MetadataDirective": "COPY", **settings, **directive, **checksum}
-        answer: dict[str, Any] = self._bucket.call("copy_object", Key=full, **arguments)
-        return answer
-
-    def _multipart(self, full: str) -> Multipart:
-        return Multipart(self._bucket.call, full, self._bucket.settings.parallel, not self._bucket.google)
 
     def _made(self, one: Stored, lock_until: float | None) -> Stored:
         """As `head` will describe it. That it is locked is seen, and not believed."""
@@ -289,21 +238,3 @@ class S3Store:
         if "object lock" in words.lower():
             return Locked(f"{self.where}/{key}: is protected by Object Lock; nobody can delete it now")
         return None
-
-
-class _Going(NamedTuple):
-    """What is put."""
-
-    full: str
-    source: bytes | Path
-    size: int
-    settings: dict[str, Any]
-    told: Told | None
-
-
-def _measured(source: bytes | Path) -> tuple[int, str]:
-    """Length and SHA-256."""
-    if isinstance(source, bytes):
-        return len(source), sha256_of(source)
-    with local(source):
-        return source.stat().st_size, sha256_of(source)

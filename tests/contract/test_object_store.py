@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from shipper.objects import s3, s3_parts
+from shipper.objects import s3_parts, s3_send
 from shipper.objects.folder import FolderStore
 from shipper.objects.store import Exists, Missing, ObjectError, Stored
 
@@ -20,7 +20,7 @@ def sha256(data):
 @pytest.fixture
 def small_parts(monkeypatch):
     """Files travel in parts from 1 MiB on, the smallest parts that servers take."""
-    monkeypatch.setattr(s3, "ONE_PUT_BYTES", 1 << 20)
+    monkeypatch.setattr(s3_send, "ONE_PUT_BYTES", 1 << 20)
     monkeypatch.setattr(s3_parts, "PART_BYTES", 5 << 20)
 
 
@@ -168,7 +168,7 @@ def test_a_copy_is_the_same(objects):
 
 def test_a_large_copy_is_the_same(objects, small_parts, large, monkeypatch, tmp_path):
     """Where one request can't copy it."""
-    monkeypatch.setattr(s3, "LARGEST_COPY_BYTES", 1 << 20)
+    monkeypatch.setattr(s3_send, "LARGEST_COPY_BYTES", 1 << 20)
     monkeypatch.setattr(s3_parts, "COPY_PART_BYTES", 6 << 20)
     expected = objects.put(KEY, large).sha256
     objects.copy(KEY, "cold/x")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from botocore import xform_name
 
-from shipper.objects import s3, s3_parts
+from shipper.objects import s3_parts, s3_send
 from shipper.objects.s3_errors import ACTIONS, BESIDES
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +38,7 @@ def test_every_call_in_the_code_is_known():
 @pytest.mark.parametrize("s3_server", ["moto"], indirect=True)
 def test_a_life_of_objects_makes_these_calls(locked_bucket, tmp_path, monkeypatch):
     """All of the table, and none that is not in it."""
-    monkeypatch.setattr(s3, "ONE_PUT_BYTES", 1)
+    monkeypatch.setattr(s3_send, "ONE_PUT_BYTES", 1)
     source, store, made = tmp_path / "source", locked_bucket.store(), set()
     source.write_bytes(b"0123456789")
     store._bucket._client.meta.events.register("before-call.s3", lambda model, **_: made.add(xform_name(model.name)))
@@ -54,7 +54,7 @@ def test_a_life_of_objects_makes_these_calls(locked_bucket, tmp_path, monkeypatc
     store.restore("b", days=1)
     store.fetch("b", tmp_path / "fetched")
     store.copy("a", "c")
-    monkeypatch.setattr(s3, "LARGEST_COPY_BYTES", 0)
+    monkeypatch.setattr(s3_send, "LARGEST_COPY_BYTES", 0)
     monkeypatch.setattr(s3_parts, "COPY_PART_BYTES", 5 << 20)
     store.copy("a", "d")
     store.hold("a", on=True)

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from shipper.clock import iso
 from shipper.errors import UsageError
-from shipper.objects import s3, s3_parts
+from shipper.objects import s3, s3_parts, s3_send
 from shipper.objects.s3 import S3Store
 from shipper.objects.store import Damaged, Locked, NeedsRestore, ObjectError, Unreachable
 
@@ -90,7 +90,7 @@ def test_a_copy_is_locked_too(locked_bucket):
 @pytest.fixture
 def large(tmp_path, monkeypatch):
     """A file that travels in parts."""
-    monkeypatch.setattr(s3, "ONE_PUT_BYTES", 1)
+    monkeypatch.setattr(s3_send, "ONE_PUT_BYTES", 1)
     path = tmp_path / "large"
     path.write_bytes(b"0123456789")
     return path
@@ -252,7 +252,7 @@ def test_a_server_that_has_counted_otherwise(bucket, tmp_path, monkeypatch, oper
         return {**answer, "ChecksumSHA256": s3_parts.base64_sha256(b"other")} if name == operation else answer
 
     monkeypatch.setattr(store._bucket, "call", call)
-    monkeypatch.setattr(s3, "ONE_PUT_BYTES", 100 if operation == "put_object" else 1)
+    monkeypatch.setattr(s3_send, "ONE_PUT_BYTES", 100 if operation == "put_object" else 1)
     with pytest.raises(Damaged, match="the server has counted another checksum"):
         store.put(KEY, source)
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from shipper.clock import ManualClock
-from shipper.objects import s3
+from shipper.objects import s3_send
 from shipper.objects.s3 import S3Store
 from shipper.objects.store import Damaged, Exists, ObjectError, Unreachable
 from tests.faults.faults import cuts, half_an_answer, lost_acknowledgement, says
@@ -151,7 +151,7 @@ def spoils(exchange: Exchange) -> None:
 @pytest.mark.parametrize("one_put_bytes", [1 << 20, 1], ids=["at once", "in parts"])
 def test_a_byte_that_is_flipped_on_the_way_there(store, proxy, tmp_path, monkeypatch, one_put_bytes):
     """Is seen by the server, which stores nothing."""
-    monkeypatch.setattr(s3, "ONE_PUT_BYTES", one_put_bytes)
+    monkeypatch.setattr(s3_send, "ONE_PUT_BYTES", one_put_bytes)
     source = tmp_path / "source"
     source.write_bytes(BODY)
     proxy.always(first(99, spoils, "PUT"), everything=True)
@@ -163,7 +163,7 @@ def test_a_byte_that_is_flipped_on_the_way_there(store, proxy, tmp_path, monkeyp
 
 def test_a_part_that_fails_aborts_the_upload(store, proxy, bucket, tmp_path, monkeypatch):
     """No part is left behind."""
-    monkeypatch.setattr(s3, "ONE_PUT_BYTES", 1)
+    monkeypatch.setattr(s3_send, "ONE_PUT_BYTES", 1)
     source = tmp_path / "source"
     source.write_bytes(BODY)
     proxy.always(first(99, refuses(400, "InvalidPart"), "PUT", "partNumber"), everything=True)
@@ -221,7 +221,7 @@ def test_a_server_that_knows_no_versions(store, proxy):
 
 def test_a_server_that_lists_no_uploads(store, proxy, tmp_path, monkeypatch):
     """Those that a kill has left stay there, and nothing else is wrong."""
-    monkeypatch.setattr(s3, "ONE_PUT_BYTES", 1)
+    monkeypatch.setattr(s3_send, "ONE_PUT_BYTES", 1)
     source = tmp_path / "source"
     source.write_bytes(BODY)
     proxy.always(first(99, refuses(501, "NotImplemented"), "GET", "uploads"), everything=True)
@@ -247,7 +247,7 @@ def test_rights_that_are_missing_are_named(store, proxy):
 def test_google_is_spared_what_it_refuses(store, proxy, tmp_path, monkeypatch):
     """No header of checksums, conditions, tags; SHA-256 goes in the signature of every request."""
     monkeypatch.setattr(store._bucket, "google", True)
-    monkeypatch.setattr(s3, "ONE_PUT_BYTES", 1 << 18)
+    monkeypatch.setattr(s3_send, "ONE_PUT_BYTES", 1 << 18)
     source = tmp_path / "source"
     source.write_bytes(BODY)
     store.put("a", b"x", if_absent=True, tags={"a": "b"}, storage_class="NEARLINE")
