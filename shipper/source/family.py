@@ -64,8 +64,8 @@ class Family:
     grew_at: float = 0.0
     _found: list[Tracked] | None = None
     _left: list[Tracked] = field(default_factory=list)
-    _packed: int = 0
-    """Compressed files that the last look saw for the first time."""
+    _unclaimed: list[Tracked] = field(default_factory=list)
+    """Siblings that the last look saw for the first time."""
     _elsewhere: list[Tracked] = field(default_factory=list)
     """Files whose bytes are at another inode now, which no batch says yet."""
     _late_look_at: float = float("-inf")
@@ -132,7 +132,7 @@ class Family:
         fresh = {tracked.path: tracked for tracked in new}
         found = [t or fresh.get(s.path) for s, t in zip(listing.seen, matched, strict=True)]
         self._found, self._left = [tracked for tracked in found if tracked is not None], matching.left
-        self._packed = sum(tracked.packed for tracked in new)
+        self._unclaimed = [tracked for tracked in new if tracked.path != self.base]
         return new
 
     def accept(self) -> None:
@@ -217,12 +217,18 @@ class Family:
         count = tracked.size - tracked.read_at
         if count <= 0 or tracked.done:
             return
-        if not tracked.read_at and self._packed:
-            # Nothing was read by which it could be known: it is a compressed one that was seen for the first time.
-            self._packed -= 1
+        if not tracked.read_at and self._claims(tracked):
             return
         hint = "a compressed file: its size unpacked is an estimate" if tracked.packed else ""
         self._lose(tracked, count, "bytes were gone before they were read", hint)
+
+    def _claims(self, tracked: Tracked) -> bool:
+        """Whether a file that was seen for the first time may be this one, compressed or unpacked: of one of which
+        nothing was read there are no bytes to know it by."""
+        now = next((one for one in self._unclaimed if one.packed != tracked.packed), None)
+        if now is not None:
+            self._unclaimed.remove(now)
+        return now is not None
 
     def _lose(self, tracked: Tracked, count: int, what: str, hint: str) -> None:
         self.lost += count

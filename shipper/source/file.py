@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from shipper.model import Progress
-from shipper.source.content import Content, node_of, open_content, settled
+from shipper.source.content import Content, Plain, node_of, open_content, settled
 from shipper.source.cursor import (
     CHECK_BYTES,
     Change,
@@ -145,7 +145,7 @@ class Tracked:
         seal = content.seal() if isinstance(content, Packed) else ""
         if seal and seal == self.seal:
             return True
-        if self.seal and not self.read_at:
+        if self.seal and not self.read_at and self.handle is None:
             return False
         if not self.holds(content):
             if isinstance(content, Packed) and content.end is End.SHORT:
@@ -158,13 +158,22 @@ class Tracked:
 
     def holds(self, content: Content) -> bool:
         """Whether an open file has, before `read_at`, the bytes that were read there. Raises `OSError`."""
-        if self.claim is None:
-            check, at, length = check_of(self.tail), self.read_at, len(self.tail)
-        else:
+        if self.claim is not None:
             check, at = unsealed(self.claim.check)[0], self.claim.check_at
             length = check_length(check)
+        elif isinstance(content, Packed) and isinstance(self.handle, Plain) and not self.truncated():
+            # Goes on being read through this handle, so all that it has must be there, too.
+            at = self.handle.size()
+            length = min(at, CHECK_BYTES)
+            check = check_of(self.handle.pread(length, at - length))
+        else:
+            check, at, length = check_of(self.tail), self.read_at, len(self.tail)
         # The size last: of a compressed file it is known as far as it was unpacked.
         return check_of(content.pread(length, at - length)) == check and content.size() >= at
+
+    def knowable(self) -> bool:
+        """Whether there are bytes by which it would be known in another form."""
+        return bool(self.read_at or self.seal or (self.handle is not None and self.handle.size()))
 
     def _take_up(self, content: Content) -> None:
         self.handle, self.modified = content, -1

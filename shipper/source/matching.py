@@ -72,7 +72,7 @@ class Matching:
         if seen.path == self._base and not compressed(seen.path):
             return None
         if compressed(seen.path):
-            candidates = [one for one in (*self.left, *self._held) if one.read_at or one.seal]
+            candidates = [one for one in (*self.left, *self._held) if one.knowable()]
         else:
             candidates = [one for one in self.left if one in cut or (one.packed and one.read_at)]
         copied = next((tracked for tracked in candidates if tracked.move_to(seen)), None)

@@ -4,11 +4,13 @@ Nothing is deleted here that could not have been read: what a running tailer has
 not.
 """
 
+import gzip
 import os
 import shutil
 import tempfile
 from pathlib import Path
 
+from backports import zstd
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -17,6 +19,7 @@ from shipper.source import tail
 from tests.source.follower import Follower
 
 KEEP = 3
+FORMS = {".gz": (gzip.compress, gzip.decompress), ".zst": (zstd.compress, zstd.decompress)}
 DEEP = os.environ.get("SHIPPER_CAMPAIGN") == "full"
 
 
@@ -83,12 +86,42 @@ class Tailing(RuleBasedStateMachine):
 
     # ── rotations ──
 
+    def sibling(self, number):
+        """In whichever form it stands there, or None."""
+        forms = [self.log.with_name(f"b.log.{number}{form}") for form in ("", *FORMS)]
+        return next((path for path in forms if path.exists()), None)
+
     def shift(self, keep):
-        for number in range(keep, 0, -1):
-            older = self.log.with_name(f"b.log.{number}")
-            newer = self.log.with_name(f"b.log.{number - 1}") if number > 1 else None
-            if newer is not None and newer.exists():
-                newer.rename(older)
+        if oldest := self.sibling(keep):
+            oldest.unlink()
+        for number in range(keep, 1, -1):
+            if newer := self.sibling(number - 1):
+                form = newer.suffix if newer.suffix in FORMS else ""
+                newer.rename(self.log.with_name(f"b.log.{number}{form}"))
+
+    @rule(number=st.integers(1, 5), form=st.sampled_from(sorted(FORMS)))
+    def compress(self, number, form):
+        """As gzip and zstd do it: the new file is whole before the old one goes."""
+        path = self.sibling(number)
+        if path is None or path.suffix == form:
+            return
+        if self.follower is None:
+            # A file of which nothing was committed has no bytes by which it could be known in another form.
+            self.sunk.clear()
+        content = FORMS[path.suffix][1](path.read_bytes()) if path.suffix in FORMS else path.read_bytes()
+        target = self.log.with_name(f"b.log.{number}{form}")
+        target.write_bytes(FORMS[form][0](content))
+        path.unlink()
+
+    @rule(number=st.integers(1, 5))
+    def unpack(self, number):
+        path = self.sibling(number)
+        if path is None or path.suffix not in FORMS:
+            return
+        if self.follower is None:
+            self.sunk.clear()
+        self.log.with_name(f"b.log.{number}").write_bytes(FORMS[path.suffix][1](path.read_bytes()))
+        path.unlink()
 
     @rule()
     def rotate(self):
@@ -115,19 +148,19 @@ class Tailing(RuleBasedStateMachine):
 
     def make_room(self):
         """What nobody has seen must not be pushed out."""
-        if self.follower and self.log.with_name(f"b.log.{KEEP}").exists():
+        if self.follower and self.sibling(KEEP):
             self.end_line()
             self.look()
         for number in range(self.keep + 1, 200):
-            path = self.log.with_name(f"b.log.{number}")
-            if path.exists():
+            path = self.sibling(number)
+            if path is not None:
                 self.end_line()
                 self.look()
                 path.unlink()
 
     def after_rotation(self):
         self.unseen_rotations += 1
-        if self.follower and self.log.with_name(f"b.log.{KEEP}").exists():
+        if self.follower and self.sibling(KEEP):
             self.look()
 
     @precondition(lambda self: self.follower is not None)
