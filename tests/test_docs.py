@@ -102,10 +102,11 @@ def test_the_rule_in_the_readme_is_a_rule(tmp_path):
 
 
 def test_the_policy_in_the_readme_is_one(tmp_path):
-    """It is without mistakes."""
-    (text,) = [block for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if block.startswith("tiers:")]
+    """It is without mistakes, and so is how its bucket is reached."""
+    blocks = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    (text,), (bucket,) = ([block for block in blocks if block.startswith(begin)] for begin in ("tiers:", "  s3:"))
     path = tmp_path / "pipeline.yml"
-    path.write_text(f"sources: [{{type: tail, paths: [x]}}]\nsinks: [{{type: embedded}}]\n{text}")
+    path.write_text(f"sources: [{{type: tail, paths: [x]}}]\nsinks: [{{type: embedded}}]\n{text}{bucket}")
     assert check(path, {})[1] == []
 
 

@@ -87,7 +87,7 @@ def place(tmp_path, capsys, monkeypatch):
 def test_what_can_be_read_at_any_time_needs_nothing(place):
     """Search reads it where it is."""
     code, out, err = place.fill()(SINCE, UNTIL)
-    assert (code, err, out[0].split()) == (0, [], ["DAY", "DATASET", "TIER", "SIZE", "STANDS"])
+    assert (code, err, out[0].split()) == (0, [], ["day", "dataset", "tier", "size", "stands"])
     assert [line.split()[0] for line in out[1:4]] == list(DAYS)
     assert all(line.endswith("readable at any time") for line in out[1:4])
     assert out[4:] == ["Nothing to wait for: shipper search reads these days in the archive."]
