@@ -140,6 +140,9 @@ class S3Store:
             return
 
     def hold(self, key: str, *, on: bool, version: str = "") -> bool:
+        if self._bucket.google:
+            # It has none, and may take what is sent for the object itself.
+            return False
         status = {"Status": "ON" if on else "OFF"}
         which = {"VersionId": version} if version else {}
         try:

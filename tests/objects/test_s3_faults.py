@@ -242,26 +242,3 @@ def test_rights_that_are_missing_are_named(store, proxy):
     for action, act in acts.items():
         with pytest.raises(ObjectError, match=f"not allowed; allow {action}"):
             act()
-
-
-def test_google_is_spared_what_it_refuses(store, proxy, tmp_path, monkeypatch):
-    """No header of checksums, conditions, tags; SHA-256 goes in the signature of every request."""
-    monkeypatch.setattr(store._bucket, "google", True)
-    monkeypatch.setattr(s3_send, "ONE_PUT_BYTES", 1 << 18)
-    source = tmp_path / "source"
-    source.write_bytes(BODY)
-    store.put("a", b"x", if_absent=True, tags={"a": "b"}, storage_class="NEARLINE")
-    store.put("b", source, storage_class="COLDLINE")
-    store.copy("a", "c", storage_class="ARCHIVE", tags={"a": "b"})
-    store.fetch("b", tmp_path / "fetched")
-    store.delete("a")
-    with pytest.raises(ObjectError, match="takes no Object Lock"):
-        store.put("d", b"x", lock_until=1.0)
-
-    sent = {name for request in proxy.asked for name in request.headers if name.startswith(("x-amz", "if-"))}
-    assert sent <= {
-        *("x-amz-content-sha256", "x-amz-date", "x-amz-meta-sha256", "x-amz-storage-class"),
-        *("x-amz-copy-source", "x-amz-metadata-directive"),
-    }
-    assert {request.headers["x-amz-content-sha256"] for request in proxy.asked} >= {hashlib.sha256(b"x").hexdigest()}
-    assert not any("versions" in request.path for request in proxy.asked)
