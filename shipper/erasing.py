@@ -43,6 +43,7 @@ def reach(plan: Plan, data: Path, state: State, clock: Clock, *, key: bytes = b"
             discard=archives.discard,
             scratch=scratch,
             held=everywhere.holds().held,
+            let_go=everywhere.holds().let_go,
             count_archived=everywhere.count_archived,
             indexed=everywhere.indexed,
             elastic=Patient(elastic, clock) if elastic is not None else None,

@@ -120,6 +120,7 @@ class Expiry:
         if one is None:
             moving.state.run(*moving.ended(move, what))
         else:
+            moving.unlock(one.place, move.day, [part.key for part in one.manifest.parts])
             moving.forget(part.sha256 for part in one.manifest.parts)
             archive.retire(one, EXPIRED, f"move {move.seq}", moving.ended(move, what))
         move.step = DELETED

@@ -146,6 +146,10 @@ class Erasure:
 
     def _from_archived(self, one: Archived) -> None:
         line = self._look_at(one)
+        if line.must and not self._exempt.why(one.dataset, one.day):
+            # A release that was cut short has left the bucket's own hold.
+            self._reach.let_go(one.place, [part.key for part in one.manifest.parts])
+            line = self._look_at(one)
         if line.refused:
             self._progress.refuse(line)
         elif line.rows:

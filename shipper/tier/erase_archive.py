@@ -23,7 +23,7 @@ from shipper.clock import Clock, iso
 from shipper.errors import ShipperError
 from shipper.model import StateChange
 from shipper.objects.cache import purge
-from shipper.objects.store import NeedsRestore
+from shipper.objects.store import Locked, NeedsRestore
 from shipper.query.sql import where
 from shipper.query.tree import Node
 from shipper.state import State
@@ -105,12 +105,13 @@ class ArchivedRecords:
         archive = self._archives(one.place)
         for part in one.manifest.parts:
             where = f"{archive.objects.where}/{part.key}"
-            for stored in archive.objects.versions(part.key):
+            head = archive.head(part.key)
+            # Not every list of versions says what is on hold; what an object says of itself does.
+            for stored in (*archive.objects.versions(part.key), *([head] if head is not None else [])):
                 if stored.legal_hold:
                     raise Refused(f"{where}: under a legal hold; release it, then run the same erase again")
                 if stored.locked_until is not None and stored.locked_until > self._clock.now():
                     raise Refused(f"{where}: locked until {iso(stored.locked_until)}; run the same erase again then")
-            head = archive.head(part.key)
             if not one.grace and head is not None and not head.readable:
                 raise Refused(frozen(one, head.restoring))
 
@@ -180,14 +181,20 @@ def old_keys(state: State) -> list[list[str]]:
 
 def delete_erased(state: State, archives: Archives) -> None:
     """Deletes what `OLD_KEYS` names, after acts that were cut short are settled. Raises `ShipperError`."""
-    noted = old_keys(state)
-    while noted:
-        place, key = noted[0]
+    rest, locked = old_keys(state), list[list[str]]()
+    while rest:
+        place, key = rest[0]
         of_day = ledger.archived(state, grace=True, day=Path(key).name[:DAY])
-        if key not in {part.key for one in of_day for part in one.manifest.parts}:
-            archives(place).objects.delete(key)
-        noted = noted[1:]
-        state.run(_note(noted))
+        try:
+            if key not in {part.key for one in of_day for part in one.manifest.parts}:
+                archives(place).objects.delete(key)
+        except Locked as error:
+            # The others do not wait for it.
+            locked, failure = [*locked, rest[0]], error
+        rest = rest[1:]
+        state.run(_note([*locked, *rest]))
+    if locked:
+        raise failure
 
 
 def undo_unpublished(state: State, discard: Callable[[Move], None], clock: Clock) -> None:

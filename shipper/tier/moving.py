@@ -133,8 +133,12 @@ class Moving:
     def hand_on_hold(self, place: str, dataset: str, day: str, *, new: Sequence[str], old: Sequence[str] = ()) -> None:
         """Legal holds of the store go with a held day, from its old objects to its new ones. The hold itself is in
         force without them, so what fails is only said."""
-        for problem in (*self.protect(place, dataset, day, new), *(self.let_go(place, old) if old else ())):
-            log.say("warning", "a legal hold could not be handed on", day=day, reason=problem)
+        _say("handed on", day, [*self.protect(place, dataset, day, new), *(self.let_go(place, old) if old else ())])
+
+    def unlock(self, place: str, day: str, keys: Sequence[str]) -> None:
+        """Takes the store's own legal holds off a day that nothing holds any more: a release that was cut short, or
+        that could not reach the store, has left them."""
+        _say("taken off", day, self.let_go(place, keys))
 
     def empty_folder(self, name: str) -> Path:
         """A folder below the scratch folder that is there and empty."""
@@ -151,6 +155,11 @@ class Moving:
                 f"{self.scratch}: {free} bytes are free, {2 * size} are needed to archive this day; make room on that "
                 "disk, nothing was moved"
             )
+
+
+def _say(what: str, day: str, problems: Iterable[str]) -> None:
+    for problem in problems:
+        log.say("warning", f"a legal hold could not be {what}", day=day, reason=problem)
 
 
 def _check(archive: Archive, part: Part) -> None:

@@ -1,6 +1,6 @@
 """What an erasure reaches: every store behind a data folder, handed in by who knows the pipeline."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -47,6 +47,8 @@ class Reach:
     scratch: Path
     """A folder for files on their way."""
     held: Callable[[str, str], list[Hold]]
+    let_go: Callable[[str, Sequence[str]], Sequence[str]]
+    """Place, keys: objects that nothing holds any more lose the legal hold that was set here."""
     count_archived: Callable[[Node, Archived], int]
     """How many records of one archived dataset and day match."""
     indexed: Indexed

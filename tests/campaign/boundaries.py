@@ -31,6 +31,8 @@ from tests.faults.objects import Faulty
 
 WRITES = ("put", "copy", "delete", "hold")
 _STATEMENT = re.compile(r"(INSERT|UPDATE|DELETE)\b(?: OR REPLACE)?(?: INTO| FROM)? (\w+)")
+_NUMBER = re.compile(r"\b\d{6}\b")
+"""Of a segment; another one at each attempt."""
 _TELLING = re.compile(r"'([a-z]+|\d{4}\.\d\d\.\d\d)'|(receipts/\d+)|WHERE number = (\d+)")
 
 Boundary = Callable[[str], None]
@@ -151,7 +153,7 @@ def _watch_file_calls(name: str, call: Callable[..., Any], boundary: Boundary) -
         done = call(path, *arguments, **options)
         lasting = Path(arguments[0]) if name == "rename" else path
         if there and ("hot" in lasting.parts or lasting.name.startswith("erasing")):
-            boundary(f"{name} {'/'.join(lasting.parts[-2:])}")
+            boundary(f"{name} {_NUMBER.sub('N', '/'.join(lasting.parts[-2:]))}")
         return done
 
     setattr(Path, name, watched)

@@ -147,10 +147,15 @@ class Life:
         """All that is on hold."""
         ended = Ended(0, "", "", 0.0)
         while (numbers := self.holds()) and ended.code == 0:
-            ended = self.command("hold", "release", numbers[0], self.pipeline, "--reason", "it is over", **how)
-            assert ended.code in (0, KILLED), ended
+            ended = self.release_one(numbers[0], **how)
         if not numbers:
             self.held.clear()
+        return ended
+
+    def release_one(self, number: int, **how: Any) -> Ended:
+        """By the number of the hold."""
+        ended = self.command("hold", "release", number, self.pipeline, "--reason", "it is over", **how)
+        assert ended.code in (0, KILLED), ended
         return ended
 
     def erase(self, user: str, **how: Any) -> Ended:

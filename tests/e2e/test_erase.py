@@ -4,6 +4,7 @@ in any version, and everything else is as it was."""
 import hashlib
 import hmac
 import os
+import random
 import shutil
 import sqlite3
 import subprocess
@@ -14,6 +15,7 @@ import orjson
 import pytest
 
 from shipper.state import State
+from tests.campaign.forms import rounds
 from tests.e2e.leaks import Needles, everything
 from tests.e2e.shipper import Shipper, line
 from tests.services.supervisor import wait_for
@@ -201,7 +203,8 @@ def test_a_run_at_work_rests_meanwhile_and_goes_on(year):
 
 def test_killed_while_it_erases_it_goes_on_when_run_again(year):
     """At some moments: nothing is left, nothing else is lost, the archive is whole, one certificate counts all."""
-    for wait in (0.8, 1.2, 1.6, 2.0):
+    chance, kills = random.Random(3), rounds(4, 40)
+    for wait in (chance.uniform(0.6 + 1.6 * number / kills, 0.8 + 1.6 * number / kills) for number in range(kills)):
         running = year.start("erase", "--where", SUBJECT, "--yes")
         with suppress(subprocess.TimeoutExpired):
             running.process.wait(wait)
@@ -237,7 +240,8 @@ def test_nothing_stored_is_no_place_to_erase_from(tmp_path):
 
 @MINE
 def test_no_version_of_an_object_is_left_in_a_bucket(tmp_path, locked_bucket):
-    """The bucket keeps versions; a legal hold of the bucket keeps what is on hold, until it is released."""
+    """The bucket keeps versions; a legal hold of the bucket keeps what is on hold, until that is released, however
+    far the release came."""
     settings = locked_bucket.settings
     s3 = {
         "endpoint": settings.endpoint,
@@ -251,12 +255,18 @@ def test_no_version_of_an_object_is_left_in_a_bucket(tmp_path, locked_bucket):
     year("hold", "add", "--where", "user_id:user_21", "--reason", "case 7")
     year.erase("--yes", code=1)
     assert year.found(SUBJECT) == 3 * 8
-    year("hold", "release", "1", "--reason", "closed")
+    release_cut_short(year, "1")
     year.erase("--yes")
     assert year.left() == []
     assert in_versions(locked_bucket, tmp_path) == []
     assert year.found("user_id:user_*") == 6
     assert year("tier", "verify", year.pipeline).code == 0
+
+
+def release_cut_short(year, number):
+    """Killed before the legal holds of the bucket are taken off."""
+    with closing(State(year.data / "state.db")) as state, state.transaction() as db:
+        db.execute("UPDATE holds SET released = 1, why = 'closed' WHERE id = ?", (number,))
 
 
 def in_versions(bucket, scratch):

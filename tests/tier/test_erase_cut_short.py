@@ -12,8 +12,9 @@ from shipper.archive.parquet import Exporter
 from shipper.errors import ShipperError
 from shipper.objects.cache import BlockCache
 from shipper.objects.folder import FolderStore
+from shipper.objects.store import Locked
 from shipper.query.parse import parse
-from shipper.tier.erase_archive import ArchivedRecords
+from shipper.tier.erase_archive import ArchivedRecords, delete_erased, old_keys
 from shipper.tier.verify import Verifier, Wanted
 from tests.faults.objects import Faulty
 from tests.tier.world import Killed, World, at, day
@@ -119,3 +120,21 @@ def test_a_part_that_cannot_be_deleted_now_does_not_stop_the_mover(world, capsys
     world.objects = world.objects.store
     erase(world)
     assert parts(world) == [NEW]
+
+
+def test_a_part_that_is_locked_meanwhile_keeps_no_other_one(world):
+    """It is tried again, and named."""
+    keys = ["warm/a", "warm/b", "warm/c"]
+    for key in keys:
+        world.objects.put(key, b"alice")
+    world.state.set_meta("erased_keys", orjson.dumps([["archive", key] for key in keys]).decode())
+
+    def refuse(key):
+        if key == "warm/b":
+            raise Locked(f"{key}: locked")
+
+    world.objects.at("delete", refuse)
+    with pytest.raises(Locked, match="warm/b: locked"):
+        delete_erased(world.state, world.moving().archives)
+    left = [stored.key for stored in world.objects.list("warm/") if stored.key in keys]
+    assert (left, old_keys(world.state)) == (["warm/b"], [["archive", "warm/b"]])

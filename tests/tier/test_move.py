@@ -528,3 +528,16 @@ def test_legal_holds_of_the_store_go_with_a_held_day(world):
         *[("on", warm), ("on", warm)],
         *[("on", cold), ("on", cold), ("off", warm)],
     ]
+
+
+def test_a_day_that_expires_loses_the_legal_holds_that_were_set_here(world):
+    """A release that was cut short has left them, and nobody can say it again."""
+    seen, locked = [], {f"cold/backend/{day(0)}.parquet"}
+    for number in (8, 9, 31, 32, 366):
+        world.clock.advance(at(number) - world.clock.now())
+        moving = world.moving()
+        moving.let_go = lambda place, keys: [seen.append(key) or locked.discard(key) for key in keys] and []
+        moving.forget = lambda _: seen.append(f"locked {sorted(locked)}") if world.clock.now() >= at(366) else None
+        assert Mover(moving).run().failed == []
+    cold = f"cold/backend/{day(0)}.parquet"
+    assert (seen[-2:], world.tiers_of(day(0))) == ([cold, "locked []"], [])
