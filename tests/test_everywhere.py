@@ -36,6 +36,6 @@ def test_each_record_of_an_exported_dataset_is_found_under_its_name(written, tmp
 
 def count(each, folder):
     asked = where(of_dataset(parse("user_id:alice"), each.dataset))
-    sql = f"SELECT count(*) FROM ({view(Snapshot([str(each.path)], [], 0))}) WHERE {asked.sql}"
     with open_duckdb(folder / "spill", threads=1) as connection:
+        sql = f"SELECT count(*) FROM ({view(connection, Snapshot([str(each.path)], [], 0))}) WHERE {asked.sql}"
         return connection.execute(sql, list(asked.values)).fetchone()[0]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from shipper.archive.intake import take
+from shipper.archive.intake import complete, take
 from shipper.archive.look import Rows, facts
 from shipper.archive.parquet import MOST_DATASETS, OTHER, canonical
 from shipper.archive.sort import write_sorted
@@ -57,7 +57,8 @@ def look(connection: Any, job: Job, scratch: Path) -> Job:
 
 def rewrite(connection: Any, job: Job, scratch: Path) -> Job:
     """Copies a file without what a query finds."""
-    whole, target = Rows([job["path"]], numbered=True), scratch / "rewritten.parquet"
+    whole = Rows(complete(connection, [job["path"]], scratch), numbered=True)
+    target = scratch / "rewritten.parquet"
     condition = where(parse(job["query"]))
     times = [
         f'"@timestamp" {operator} TIMESTAMPTZ {text(canonical(job[name]))}'

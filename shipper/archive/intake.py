@@ -12,12 +12,14 @@ from shipper.archive.content import content as of_docs
 from shipper.archive.content import joined
 from shipper.archive.look import Rows, content, summary
 from shipper.archive.parquet import Facts
-from shipper.store.columns import csv_lines, select_all, text
+from shipper.store.columns import csv_lines, select_all, select_more, text
+from shipper.store.sealed import by_lack
 
 PIECE = 8 << 20
 """Bytes of lines that are taken in together, unless a single one is longer."""
 ROW_GROUP = 8192
 """Small, so that a slice of time is found in the piece without reading all of it."""
+OPTIONS = f"FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {ROW_GROUP}"
 
 
 class Taken(NamedTuple):
@@ -36,8 +38,23 @@ def take(connection: Any, files: Sequence[Path], scratch: Path) -> Taken:
         target = scratch / f"in-{len(made):06d}.parquet"
         hashes.append(_to_parquet(connection, piece, scratch / "lines", target))
         made.append(str(target))
-    rows, first, last, levels = summary(connection, Rows([*parquet, *made]))
-    return Taken([*parquet, *made], Facts(rows, first, last, joined(hashes), levels))
+    whole = [*complete(connection, parquet, scratch), *made]
+    rows, first, last, levels = summary(connection, Rows(whole))
+    return Taken(whole, Facts(rows, first, last, joined(hashes), levels))
+
+
+def complete(connection: Any, files: Sequence[str], scratch: Path) -> list[str]:
+    """Parquet files with all columns: one that an older version wrote is written anew, to `scratch`. What comes out of
+    it would else be taken for a file in which those columns are empty."""
+    found: list[str] = []
+    for names, some in by_lack(connection, files).items():
+        for file in some:
+            target = scratch / f"old-{len(found):06d}.parquet"
+            if names:
+                rows = select_more(f"read_parquet({text(file)})", names)
+                connection.execute(f"COPY ({rows}) TO {text(target)} ({OPTIONS})")
+            found.append(str(target) if names else file)
+    return found
 
 
 def pieces(path: Path) -> Iterator[bytes]:
@@ -54,10 +71,9 @@ def _to_parquet(connection: Any, piece: bytes, lines: Path, target: Path) -> str
     docs = piece.removesuffix(b"\n").split(b"\n")
     lines.write_bytes(piece)
     source = csv_lines(text(lines), max(map(len, docs)), parallel=False)
-    options = f"FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {ROW_GROUP}"
     for sound in (True, False):
         try:
-            query = f"COPY ({select_all(source, sound=sound)}) TO {text(target)} ({options})"
+            query = f"COPY ({select_all(source, sound=sound)}) TO {text(target)} ({OPTIONS})"
             stored = connection.execute(query).fetchone()[0]
             break
         except Exception as error:

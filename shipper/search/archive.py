@@ -164,7 +164,8 @@ class ArchiveStore:
             if before:
                 files = [self._files([each]), self._files(before)]
                 for name, paths in zip(("later", "sooner"), files, strict=True):
-                    connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {view(Snapshot(paths, [], 0))}")
+                    records = view(connection, Snapshot(paths, [], 0))
+                    connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {records}")
                 doubled += _number(connection, "later", Where(f"({asked.sql}) AND {_SOONER}", asked.values))
             before.append(each)
         return doubled
@@ -182,7 +183,7 @@ class ArchiveStore:
         try:
             files = self._files(found)
             with closing(self._cursor()) as connection:
-                connection.execute(f"CREATE TEMP VIEW records AS {view(Snapshot(files, [], 0))}")
+                connection.execute(f"CREATE TEMP VIEW records AS {view(connection, Snapshot(files, [], 0))}")
                 yield connection
         except (duckdb.Error, OSError) as error:
             raise self._failure(found) or ShipperError(_reason(str(error), found)) from error

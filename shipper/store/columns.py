@@ -4,7 +4,7 @@ One column for every entry of `fields.TABLE` with `column=True`, then `doc`: the
 that does not fit its column's type leaves it empty; the document still holds it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from shipper.fields import TABLE
 
@@ -34,18 +34,30 @@ def select_all(source: str, *, sound: bool = False) -> str:
 
     `sound`: the documents are taken to be well-formed, which is quicker; the statement fails when one is not.
     """
-    flat = [paths(name)[0] for name in COLUMNS]
+    found, typed = _taken_out(COLUMNS, sound)
+    return f"SELECT {', '.join(typed)}, doc FROM (SELECT doc, {found} AS found FROM {source})"
+
+
+def select_more(source: str, names: Sequence[str]) -> str:
+    """A SELECT of all that a relation with `doc` has, and some of our columns that it lacks."""
+    found, typed = _taken_out(names, sound=False)
+    return f"SELECT * EXCLUDE (found), {', '.join(typed)} FROM (SELECT *, {found} AS found FROM {source})"
+
+
+def _taken_out(names: Collection[str], sound: bool) -> tuple[str, list[str]]:
+    """What takes all values out of `doc` at once, as `found`, and then each column out of that."""
+    flat = [paths(name)[0] for name in names]
     nested: list[str] = []
     typed = []
-    for place, (name, kind) in enumerate(COLUMNS.items(), 1):
+    for place, name in enumerate(names, 1):
         start = len(flat) + len(nested) + 1
         nested += paths(name)[1:]
         places = (place, *range(start, len(flat) + len(nested) + 1))
-        typed.append(f"{_cast(_first('found', places), kind)} AS {quoted(name)}")
+        typed.append(f"{_cast(_first('found', places), COLUMNS[name])} AS {quoted(name)}")
     found = (
         f"CASE WHEN {HAS_OBJECT} THEN {_extract('doc', flat + nested, sound)} ELSE {_extract('doc', flat, sound)} END"
     )
-    return f"SELECT {', '.join(typed)}, doc FROM (SELECT doc, {found} AS found FROM {source})"
+    return found, typed
 
 
 def no_rows() -> str:

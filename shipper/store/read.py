@@ -17,6 +17,7 @@ from shipper.errors import ShipperError
 from shipper.state import State
 from shipper.store.columns import COLUMNS, csv_lines, no_rows, quoted, select_all, text
 from shipper.store.layout import Segment, listed, rewritten
+from shipper.store.sealed import select_sealed
 
 ATTEMPTS = 20
 """A segment that is gone was sealed between listing and opening; that this happens 20 times in a row is no accident."""
@@ -75,7 +76,7 @@ class Reader:
         with ExitStack() as stack:
             snapshot = self._snapshot(stack, stream, since, until)
             connection = stack.enter_context(closing(self._cursor()))
-            connection.execute(f"CREATE TEMP VIEW records AS {view(snapshot)}")
+            connection.execute(f"CREATE TEMP VIEW records AS {view(connection, snapshot)}")
             yield connection
 
     def _cursor(self) -> Any:
@@ -156,11 +157,9 @@ class Reader:
         return [row[0].encode() for row in found]
 
 
-def view(snapshot: Snapshot) -> str:
-    """The SELECT behind the view `records`. A file that lacks a column (an older version wrote it) has it empty."""
-    parts = [no_rows()]
-    if snapshot.sealed:
-        parts.append(f"SELECT * FROM read_parquet({_texts(snapshot.sealed)}, union_by_name=true)")
+def view(connection: Any, snapshot: Snapshot) -> str:
+    """The SELECT behind the view `records`."""
+    parts = [no_rows(), *select_sealed(connection, snapshot.sealed)]
     if snapshot.open:
         parts.append(select_all(csv_lines(_texts(snapshot.open), snapshot.longest)))
     names = ", ".join(quoted(name) for name in [*COLUMNS, "doc"])

@@ -152,7 +152,8 @@ class ArchivedRecords:
 
     def _ids(self, path: Path) -> list[str]:
         with open_duckdb(self._scratch / "spill", threads=1) as connection:
-            sql = f'SELECT "event.id" FROM ({view(Snapshot([str(path)], [], 0))}) WHERE {self._condition.sql}'
+            records = view(connection, Snapshot([str(path)], [], 0))
+            sql = f'SELECT "event.id" FROM ({records}) WHERE {self._condition.sql}'
             rows = connection.execute(sql, list(self._condition.values)).fetchall()
         return [row[0] for row in rows if row[0]]
 

@@ -90,11 +90,11 @@ class EmbeddedRecords:
             return self._asked(connection, snapshot, path)
 
     def _asked(self, connection: Any, snapshot: Snapshot, path: Path) -> list[tuple[str, str]]:
-        sql = (
-            """SELECT coalesce("event.dataset", ''), coalesce("event.id", '') """
-            f"FROM ({view(snapshot)}) WHERE {self._condition.sql}"
-        )
         try:
+            sql = (
+                """SELECT coalesce("event.dataset", ''), coalesce("event.id", '') """
+                f"FROM ({view(connection, snapshot)}) WHERE {self._condition.sql}"
+            )
             rows: list[tuple[str, str]] = connection.execute(sql, list(self._condition.values)).fetchall()
         except Exception as error:
             reason = " ".join(str(error).split())

@@ -17,6 +17,8 @@ from shipper.archive import slices
 from shipper.archive.content import NOTHING, content, joined
 from shipper.archive.parquet import MOST_DATASETS, OTHER, Exporter, Facts, canonical
 from shipper.errors import ShipperError
+from shipper.store.columns import text
+from shipper.store.read import open_duckdb
 from tests.archive.parquet import column, doc, docs_of, exported, ndjson, place_of_documents, whole
 from tests.store.store import ODD, sealed
 
@@ -111,18 +113,37 @@ def test_typed_columns_are_those_of_the_hot_store(tmp_path):
     assert column(path, '"duration_ms"') == [1.5, None]
 
 
-def test_a_segment_of_an_older_version_lacks_columns(tmp_path):
-    """They are empty in the archive."""
-    from shipper.store.columns import text
-    from shipper.store.read import open_duckdb
-
-    old = tmp_path / "old.parquet"
+@pytest.fixture
+def old(tmp_path):
+    """A file of an older version, which knew nothing of users."""
+    found, target = sealed(tmp_path, *USERS), tmp_path / "old.parquet"
     with open_duckdb(tmp_path / "x") as connection:
-        query = 'SELECT NULL::TIMESTAMPTZ AS "@timestamp", \'i\' AS "event.id", \'info\' AS "log.level", \'{}\' AS doc, NULL::VARCHAR AS "event.dataset"'
-        connection.execute(f"COPY ({query}) TO {text(old)} (FORMAT parquet)")
-    path = exported(tmp_path, old).written[0].path
+        lacking = f'SELECT * EXCLUDE ("user.id", user_id) FROM read_parquet({text(found)})'
+        connection.execute(f"COPY ({lacking}) TO {text(target)} (FORMAT parquet)")
+    return target
 
-    assert (docs_of(path), column(path, '"user.id"')) == ([b"{}"], [None])
+
+USERS = [doc(1, user_id="alice"), doc(2, **{"user": {"id": "bob"}}), *ODD]
+
+
+def test_a_segment_of_an_older_version_gets_the_columns_that_it_lacks(tmp_path, old):
+    """Out of its documents: in the archive nobody could tell them from empty ones any more."""
+    export = exported(tmp_path, old)
+    wanted = ("user_id", '"user.id"', "doc")
+    before = [column(sealed(tmp_path, *USERS), name) for name in wanted]
+    after = [column(export.written[0].path, name) for name in wanted]
+
+    assert sorted(zip(*after, strict=True), key=str) == sorted(zip(*before, strict=True), key=str)
+    assert export.source.content == content(USERS)
+
+
+def test_erasing_finds_by_a_column_that_the_file_lacks(tmp_path, old, exporter):
+    """Else the records of a subject would stay, and the proof of absence would be none."""
+    target = tmp_path / "new.parquet"
+    kept, taken = exporter.rewrite(old, target, "user_id:alice OR user.id:bob", "", "")
+
+    assert (kept.rows, taken.content) == (len(ODD), content(USERS[:2]))
+    assert column(target, "user_id") == [None] * len(ODD)
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=QUIET)

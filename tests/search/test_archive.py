@@ -15,7 +15,9 @@ from shipper.search.archive import CACHE, ArchiveStore
 from shipper.search.embedded import EmbeddedStore
 from shipper.search.merge import count, search
 from shipper.search.store import Question
+from shipper.store.columns import select_all
 from shipper.store.read import Reader
+from tests.search import archived as archived_docs
 from tests.search.archived import PLACE, part_key, put, state_of
 from tests.search.stored import NOW, record, store
 
@@ -163,6 +165,18 @@ def test_documents_come_byte_for_byte(folder):
     assert folder.find() == [doc, odd]
     assert folder.find("n:1.5") == [doc]
     assert folder.count() == 2
+
+
+def test_a_column_that_an_old_part_lacks_is_taken_out_of_its_documents(folder, monkeypatch):
+    """Silently nothing would be found there, and a hold on it would keep nothing."""
+    new = select_all
+    monkeypatch.setattr(archived_docs, "select_all", lambda source: f"SELECT * EXCLUDE (user_id) FROM ({new(source)})")
+    folder.put(record(1, user_id="alice"), record(2, user_id="bob"))
+    monkeypatch.undo()
+    folder.put(record(3, user_id="alice"), supplement=1)
+    expected = [record(3, user_id="alice"), record(1, user_id="alice")]
+    assert (folder.find("user_id:alice"), folder.count("user_id:alice")) == (expected, 2)
+    assert folder.find("user_id:alice", limit=2) == expected
 
 
 def test_a_tier_alone(folder):
