@@ -139,7 +139,7 @@ def show(plan: Plan, data: Path, life: Life, passed: Passed, console: Console) -
         found = verifier.run(Wanted(quick=True))
         number, seconds = searched(data, state, opened.everywhere.place)
     verdict = "whole" if not found.problems else f"{len(found.problems)} problems"
-    parts = f"{found.receipts:,} receipts, {found.days} objects, {found.rows:,} records"
+    parts = f"{found.receipts:,} receipts, {found.days:,} manifests, {found.rows:,} records"
     console.print(f"\ntier verify --quick: {verdict}, {parts}")
     console.print(f"search '{QUERY}': {number:,} records in all tiers, found in {seconds:.1f} s")
 

@@ -14,6 +14,7 @@ from functools import reduce
 from itertools import chain
 from pathlib import Path
 
+from shipper.alerts import DIGEST, NOTIFY
 from shipper.archive.ledger import EXPIRE, Move
 from shipper.assembly import assemble
 from shipper.build import Plan, load_rules_of
@@ -22,7 +23,7 @@ from shipper.context import Context
 from shipper.errors import ShipperError
 from shipper.example.day import DAY_S, log_of_a_day
 from shipper.lock import hold
-from shipper.model import Sink, Source
+from shipper.model import Sink, Source, StateChange
 from shipper.run import where_records_go
 from shipper.state import State
 from shipper.store.layout import period
@@ -135,6 +136,8 @@ class Days:
         self._clock.advance(now - self._clock.now())
         self._follow()
         self._seal()
+        # Nobody is to be told of what is made up.
+        self._context.state.run(StateChange("DELETE FROM outbox WHERE kind IN (?, ?)", (NOTIFY, DIGEST)))
 
     def _follow(self) -> None:
         """Returns when all that is there is committed."""

@@ -91,6 +91,13 @@ def test_deletions_are_audited(printed, place, capfd):
     assert found(place / "data", "event.action:day-deleted", capfd) == done
 
 
+def test_nobody_is_told(printed, place):
+    """Not by a run over the same folder, either."""
+    with closing(State(place / "data" / "state.db", readonly=True)) as state:
+        waiting = {row["kind"] for row in state.rows("SELECT DISTINCT kind FROM outbox")}
+    assert waiting & {"notify", "digest", "message"} == set()
+
+
 def test_the_archive_is_whole(printed, place):
     """By its own word, and read back by the command that it names."""
     assert "tier verify --quick: whole" in printed
