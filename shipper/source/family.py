@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from shipper import log
 from shipper.model import Progress
 from shipper.source.batching import Builder
+from shipper.source.content import Plain
 from shipper.source.cursor import Seen, base_name, in_old_order, names_of
 from shipper.source.file import Tracked
 from shipper.source.handles import Handles
@@ -237,9 +238,11 @@ class Family:
 
     def count_damage(self, tracked: Tracked) -> None:
         """Of a compressed file only a part can be unpacked."""
-        if isinstance(tracked.handle, Packed):
-            left = tracked.handle.left()
-            self._lose(tracked, left, "cannot be unpacked from here on", f"{tracked.handle.reason}; bytes: compressed")
+        packed = tracked.handle
+        if isinstance(packed, Packed) and not packed.told:
+            packed.told = True
+            hint = f"{packed.reason}; how much is missing is an estimate"
+            self._lose(tracked, packed.missing(), "cannot be unpacked from here on", hint)
 
     # ── handles ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -258,9 +261,16 @@ class Family:
             return False
         if not tracked.open(tracked.path):
             self.stale = True
+            self.handles.unpacked(tracked)
             return False
         self.handles.used(tracked)
         return True
+
+    def must_wait(self, tracked: Tracked) -> bool:
+        """Whether a file would have to be unpacked while as many as may be are."""
+        if not tracked.packed or isinstance(tracked.handle, Plain) or not tracked.unread:
+            return False
+        return not self.handles.may_unpack(tracked)
 
     def freeze(self) -> None:
         """From now on there is nothing but what stands there now: `--once`."""

@@ -89,10 +89,8 @@ class Tracked:
 
     @property
     def pinned(self) -> bool:
-        """Whether its handle must be kept: rotated and unread, it can be deleted at any time. A compressed file would
-        be unpacked from its beginning again."""
-        rotated = self.path != self.family or self.packed
-        return self.handle is not None and (self.away or (rotated and not self.done))
+        """Whether its handle must be kept: rotated and unread, it can be deleted at any time."""
+        return self.handle is not None and (self.away or (self.path != self.family and not self.done))
 
     def unchanged(self, stat: os.stat_result) -> bool:
         """Whether all that the file holds was read, by what the file system says."""
@@ -135,17 +133,17 @@ class Tracked:
             return None
         with ExitStack() as stack:
             stack.callback(content.close)
-            if node_of(content.stat()) != node or not self._is_in(content):
+            if node_of(content.stat()) != node or not self._is_in(content, moved=node != self.node):
                 return None
             stack.pop_all()
         return content
 
-    def _is_in(self, content: Content) -> bool:
+    def _is_in(self, content: Content, *, moved: bool) -> bool:
         """Notes the seal of a compressed file: what it identifies is not unpacked again to be compared."""
         seal = content.seal() if isinstance(content, Packed) else ""
         if seal and seal == self.seal:
             return True
-        if self.seal and not self.read_at and self.handle is None:
+        if not self.read_at and self.handle is None and (moved or self.done):
             return False
         if not self.holds(content):
             if isinstance(content, Packed) and content.end is End.SHORT:

@@ -26,10 +26,14 @@ class Handles:
         self._open[tracked] = None
         self._open.move_to_end(tracked)
         if len(self._open) > self._limit:
-            for other in [one for one in self._open if one is not tracked and not one.pinned]:
+            for other in [one for one in self._open if one is not tracked and not self._kept(one)]:
                 self.close(other)
                 if len(self._open) <= self._limit:
                     return
+
+    def _kept(self, tracked: Tracked) -> bool:
+        """A compressed file in hand would be unpacked from its beginning again."""
+        return tracked.pinned or tracked in self._unpacking
 
     def close(self, tracked: Tracked) -> None:
         """Lets go of one."""
@@ -39,9 +43,14 @@ class Handles:
 
     def may_unpack(self, tracked: Tracked) -> bool:
         """Whether it is the turn of a compressed file: it is until `unpacked` or `close`."""
-        if len(self._unpacking) < UNPACKED_AT_ONCE:
+        if not self.unpacking_all:
             self._unpacking.add(tracked)
         return tracked in self._unpacking
+
+    @property
+    def unpacking_all(self) -> bool:
+        """Whether as many compressed files as may be are in hand."""
+        return len(self._unpacking) >= UNPACKED_AT_ONCE
 
     def unpacked(self, tracked: Tracked) -> None:
         """Nothing more can be unpacked of a file now."""
@@ -49,7 +58,7 @@ class Handles:
 
     def close_idle(self, now: float) -> None:
         """Lets go of all that did not grow for `IDLE_S`; `now` in monotonic seconds."""
-        for tracked in [one for one in self._open if now - one.grew_at > IDLE_S and not one.pinned]:
+        for tracked in [one for one in self._open if now - one.grew_at > IDLE_S and not self._kept(one)]:
             self.close(tracked)
 
     def close_all(self) -> None:

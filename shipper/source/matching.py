@@ -36,7 +36,7 @@ class Matching:
         return [t or self._by_inode(s, empty=True) for s, t in zip(seen, matched, strict=True)]
 
     def _by_inode(self, seen: Seen, *, empty: bool = False) -> Tracked | None:
-        for tracked in self.left:
+        for tracked in [one for one in self.left if one.packed == compressed(seen.path)]:
             known = tracked.handle is not None or tracked.read_at > 0 or tracked.seal
             if tracked.node == seen.node and (known or (empty and not tracked.done)) and self._same(tracked, seen):
                 self.left.remove(tracked)
@@ -75,6 +75,8 @@ class Matching:
             candidates = [one for one in (*self.left, *self._held) if one.knowable()]
         else:
             candidates = [one for one in self.left if one in cut or (one.packed and one.read_at)]
+        # First those of which more was read: a few bytes may be the beginning of every file.
+        candidates.sort(key=lambda one: one.read_at, reverse=True)
         copied = next((tracked for tracked in candidates if tracked.move_to(seen)), None)
         if copied is None:
             if candidates:

@@ -32,6 +32,7 @@ UNPACKED_BYTES = 1 << 17
 """Taken in, and given out, at a time: a small file may unpack to a huge one."""
 WINDOW_LOG = 27
 """`zstd --long` asks for 128 MiB of memory; files that ask for more are refused."""
+CUT_OFF = "it ends in the middle"
 GZIP_AND_HEADER = 31
 STILL_S = 60.0
 """An unfinished file that nobody has touched for so long stays so. Its own time is meant, so no `Clock`."""
@@ -109,12 +110,14 @@ class Packed:
         self.end = End.OPEN
         self.reason = ""
         """Why it cannot be unpacked."""
+        self.told = False
+        """Its damage is known to who reads it."""
         self._unpacker: _Unpacker | None = None
         self._members = 0
         self._taken = 0
         self._waiting = b""
         self._kept = b""
-        self._at = 0
+        self._at = self._given = 0
 
     def stat(self) -> os.stat_result:
         """Of the compressed file."""
@@ -127,19 +130,22 @@ class Packed:
         return f"{size}:{check_of(os.pread(self._handle, size - start, start))}"
 
     def size(self) -> int:
-        """Unpacked bytes; before the end is reached as many as it tells of, and always more than were seen."""
+        """Unpacked bytes; before the end is reached as many as it tells of, and always more than were read."""
         if self.end in {End.WHOLE, End.BROKEN}:
             return self._at
-        return max(self._at + 1, 0 if self.end is End.SHORT else self._expected)
+        return max(self._given + 1, self._at, 0 if self.end is End.SHORT else self._expected)
 
     @property
     def reached(self) -> int:
         """Unpacked bytes so far."""
         return self._at
 
-    def left(self) -> int:
-        """Compressed bytes behind those that were unpacked."""
-        return max(0, self.stat().st_size - self._taken + len(self._waiting))
+    def missing(self) -> int:
+        """Bytes that cannot be unpacked, estimated: by what the file says of itself, or compressed ones; at least 1."""
+        # A file that was cut off lacks the trailer in which gzip says it.
+        told = 0 if self._gzip and self.reason == CUT_OFF else self._expected - self._at
+        compressed = self.stat().st_size - self._taken + len(self._waiting)
+        return max(told, compressed, 1)
 
     def pread(self, count: int, at: int) -> bytes:
         """Up to `count` unpacked bytes from `at` on; those before are not kept. Raises `OSError`."""
@@ -150,6 +156,7 @@ class Packed:
             self._kept = self._kept + data if self._at > at else b""
         first = self._at - len(self._kept)
         self._kept = self._kept[at - first :]
+        self._given = min(at + count, self._at)
         return self._kept[:count]
 
     def _unpack(self) -> bytes | None:
@@ -179,7 +186,7 @@ class Packed:
         elif time.time() - self.stat().st_ctime < STILL_S:
             self.end = End.SHORT
         else:
-            self.end, self.reason = End.BROKEN, "it ends in the middle"
+            self.end, self.reason = End.BROKEN, CUT_OFF
 
     def _take_in(self) -> bool:
         """Whether there are compressed bytes to go on with."""

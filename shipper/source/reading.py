@@ -87,9 +87,15 @@ def _end_of_rotated(tracked: Tracked, family: Family, turn: Turn) -> list[Tracke
 def _end_of_last(tracked: Tracked, family: Family, turn: Turn) -> None:
     """A compressed file that no newer one followed; that of a source of its own never gets one."""
     if tracked.buffer and tracked.path == family.base and not turn.exact:
-        turn.build.add_unfinished([tracked], tracked.buffer, NO_END)
-        tracked.advance(tracked.read_at)
+        _let_end(tracked, turn.build)
     _end_of_rotated(tracked, family, turn)
+
+
+def _let_end(tracked: Tracked, build: Builder) -> None:
+    """A line that has no end is final."""
+    build.add_unfinished([tracked], tracked.buffer, NO_END)
+    tracked.advance(tracked.read_at)
+    tracked.continues = True
 
 
 def _left(tracked: Tracked, turn: Turn) -> int:
@@ -100,12 +106,12 @@ def _left(tracked: Tracked, turn: Turn) -> int:
 def _read_file(tracked: Tracked, family: Family, turn: Turn, hold: bool = False) -> bool:
     """Reads a file to its end or the budget; False when it cannot be read now."""
     try:
+        if family.must_wait(tracked):
+            family.busy = family.waits = True
+            return False
         if tracked.handle is not None or family.reopen(tracked):
-            if isinstance(tracked.handle, Packed) and not family.handles.may_unpack(tracked):
-                family.busy = family.waits = True
-                return False
             _read_open(tracked, family, turn, hold)
-            if isinstance(tracked.handle, Packed):
+            if isinstance(tracked.handle, Packed) and not hold:
                 _look_at_end(tracked, family, turn)
     except Unfinished:
         family.stale = True
@@ -120,13 +126,16 @@ def _read_file(tracked: Tracked, family: Family, turn: Turn, hold: bool = False)
 def _look_at_end(tracked: Tracked, family: Family, turn: Turn) -> None:
     """What was unpacked may end where it must not."""
     end = tracked.ends()
-    if end is End.OPEN:
+    if end is End.OPEN or (end is not End.SHORT and turn.budget <= 0):
         return
     family.handles.unpacked(tracked)
     if end is End.SHORT and turn.last:
         log.say("warning", "a compressed file is not complete, its rest is left to the next run", path=tracked.path)
-    elif end is End.BROKEN and not tracked.done:
+    elif end is End.BROKEN and not turn.exact:
         family.count_damage(tracked)
+        if tracked.buffer:
+            # No other file goes on with it.
+            _let_end(tracked, turn.build)
 
 
 def _read_open(tracked: Tracked, family: Family, turn: Turn, hold: bool) -> None:
@@ -229,9 +238,7 @@ def flush_quiet(family: Family, build: Builder, now: float) -> bool:
     """Hands on a line without an end that nobody has gone on with for `flush_after`; True when there was one."""
     for tracked in family.files:
         if tracked.buffer and now - tracked.grew_at >= family.limits.flush_after:
-            build.add_unfinished([tracked], tracked.buffer, NO_END)
-            tracked.advance(tracked.read_at)
-            tracked.continues = True
+            _let_end(tracked, build)
             return True
     return False
 
@@ -246,8 +253,6 @@ def read_again(family: Family, stops: dict[str, int], turn: Turn) -> None:
     read(family, turn)
     for tracked in family.files:
         if tracked.buffer and tracked.read_at == tracked.limit:
-            turn.build.add_unfinished([tracked], tracked.buffer, NO_END)
-            tracked.advance(tracked.read_at)
-            tracked.continues = True
+            _let_end(tracked, turn.build)
         tracked.limit = None
     family.files, family.busy = everything, True

@@ -138,7 +138,7 @@ class Tail:
         build = Builder(self._origin)
         clock, now = self._clock.now(), self._clock.monotonic()
         self._take_notices(now)
-        due = [family for family in self._families.values() if family.due <= now]
+        due = [family for family in self._families.values() if family.due <= now and not self._has_to_wait(family)]
         turn = Turn(build, self._config.block, now, self._complain, last=self._context.once)
         more, touched = False, []
         for _ in range(RESTLESS):
@@ -153,10 +153,14 @@ class Tail:
         if not len(build) and not self._context.once:
             any(flush_quiet(family, build, now) for family in list(self._partial.values()))
         self._context.metrics.bytes_read += self._config.block - turn.budget
+        if self._context.once:
+            more = more or any(family.waits for family in self._families.values())
         return build.build(clock), more
 
+    def _has_to_wait(self, family: Family) -> bool:
+        return family.waits and self._handles.unpacking_all
+
     def _read(self, families: list[Family], turn: Turn) -> bool:
-        waiting = False
         for family in families:
             self._refused.clear()
             if read(family, turn):
@@ -166,14 +170,14 @@ class Tail:
                 return True
             self._wait_for(family, turn.now)
             if family.waits:
-                waiting, family.due = True, turn.now
+                family.due = turn.now
             if family.unfinished():
                 self._partial[family.base] = family
             else:
                 self._partial.pop(family.base, None)
             if self._complained:
                 self._complained -= {tracked.path for tracked in family.files} - self._refused
-        return waiting
+        return False
 
     def _look(self, due: list[Family], now: float) -> list[Family]:
         """The families of `due` in which something may be read, as they stand on the disk now."""
