@@ -45,6 +45,12 @@ def wait_less(factor: float) -> None:
     botocore.endpoint.time = SimpleNamespace(sleep=lambda seconds: time.sleep(seconds * factor))
 
 
+def go_ahead(seconds: float) -> None:
+    """It is later than it is."""
+    now = SystemClock.now
+    SystemClock.now = lambda self: now(self) + seconds
+
+
 def put_faults_around(faults: Sequence[Sequence[Any]]) -> None:
     """`[["unreachable", 2, "put"], …]`: methods of `Faulty` and what they are called with."""
     if faults:

@@ -7,6 +7,7 @@ with Processes() as shipper:
     ended = shipper.run("tier", "run", …)                       # `ended.code`, `.out`, `.err`
     shipper.run(…, kill_behind_new=(file, "day 8", 1))          # dies behind the first lasting write that is not in the file
     shipper.run(…, kill_after_s=0.4)                            # dies then, wherever it is
+    shipper.run(…, ahead_s=86_400)                              # its clock is a day ahead
     shipper.run(…, faults=[["unreachable", 2, "put"]])          # methods of `tests.faults.objects.Faulty`
 
     python -m tests.campaign.processes                          # the other side of it
@@ -61,10 +62,11 @@ class Processes:
         *arguments: object,
         kill_behind_new: tuple[Path, str, int] | None = None,
         kill_after_s: float | None = None,
+        ahead_s: float = 0.0,
         faults: Sequence[Sequence[Any]] = (),
     ) -> Ended:
         """See `boundaries`. With `kill_behind_new` all is done in one process, else with the children that it has."""
-        job = {"arguments": [*map(str, arguments)], "faults": faults, "kill_after_s": kill_after_s}
+        job = {"arguments": [*map(str, arguments)], "faults": faults, "kill_after_s": kill_after_s, "ahead_s": ahead_s}
         known, chapter, one_in = kill_behind_new or ("", "", 0)
         job["kill_behind_new"] = [str(known), chapter, one_in]
         assert self._process.stdin is not None and self._process.stdout is not None
@@ -92,6 +94,7 @@ def serve() -> None:
     import shipper.archive.export
     import shipper.cli.erase
     import shipper.cli.hold
+    import shipper.cli.run
     import shipper.cli.tier  # noqa: F401
 
     for line in sys.stdin:
@@ -136,6 +139,7 @@ def _be(job: dict[str, Any], out: TextIO, err: TextIO) -> None:
         if one_in:
             boundaries.die_behind_new(Path(known), chapter, one_in)
         boundaries.wait_less(WAIT_FACTOR)
+        boundaries.go_ahead(job["ahead_s"])
         code = run_command(job["arguments"])
         sys.stdout.flush()
         sys.stderr.flush()

@@ -51,7 +51,8 @@ def life(request: pytest.FixtureRequest, tmp_path: Path, shipper: Processes) -> 
 @pytest.mark.parametrize("life", PLACES, indirect=True)
 def test_killed_behind_every_write(life: Life) -> None:
     """With records that come late into each tier, users that are erased, and one dataset and day on hold."""
-    killing = Killing(life, 1 if FULL else 8 if "//" in life.objects.where else 3)
+    in_bucket = "://" in life.objects.where
+    killing = Killing(life, rounds(10, 3) if in_bucket else rounds(5, 1))
     life.write(0, 60)
     life.write(0, 20, "audit")
     for morning, events in sorted(all_events(life, killing).items()):
@@ -59,7 +60,7 @@ def test_killed_behind_every_write(life: Life) -> None:
         for event in events:
             event()
         life.check(moved=True)
-        if morning in (32, 366) and "://" in life.objects.where:
+        if morning in (32, 366) and in_bucket:
             check_protected(life.data, life.objects, life.held)
     life.check_gone()
     assert life.kills > 50 // killing.one_in
