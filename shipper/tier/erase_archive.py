@@ -30,6 +30,7 @@ from shipper.state import State
 from shipper.store.read import Snapshot, open_duckdb, view
 from shipper.tier.acts import unsettled
 from shipper.tier.archive import PROOF, Archive
+from shipper.tier.policy import end_of
 
 OLD_KEYS = "erased_keys"
 """Key in `meta`: `[[place, key]]`, parts to be deleted unless a manifest names them: the old ones, and the new ones as
@@ -222,7 +223,7 @@ def frozen(one: Archived, restoring: bool = False) -> str:
         return f"it is being restored from {classes}; run the same erase again when it can be read"
     return (
         f"it lies in {classes}, which can't be read at once; first: shipper tier restore --since {day} "
-        f"--until {day}T23:59:59.999999Z, then run the same erase again"
+        f"--until {iso(end_of(one.day))[:10]}, then run the same erase again"
     )
 
 
