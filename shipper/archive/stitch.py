@@ -4,19 +4,20 @@ The row groups of the parts stay byte for byte; the new footer lists all of them
 it. Writing them anew would cost as much again as sorting them did.
 """
 
+import mmap
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from shipper.archive.thrift import I64, STRUCT, Struct, Values, read_struct, write_struct
+from shipper.archive.pages import KEY, MAGIC, METADATA, Page, are_alone, pages_in, written
+from shipper.archive.thrift import BINARY, I64, LIST, STRUCT, Struct, Values, read_struct, write_struct
 
-MAGIC = b"PAR1"
-SCHEMA, ROWS, GROUPS = 2, 3, 4
+SCHEMA, ROWS, GROUPS, PAIRS = 2, 3, 4, 5
 """Of FileMetaData."""
-COLUMNS, GROUP_OFFSET, ORDINAL = 1, 5, 7
+COLUMNS, GROUP_ROWS, GROUP_OFFSET, ORDINAL = 1, 3, 5, 7
 """Of RowGroup."""
-CHUNK_OFFSET, METADATA, INDEXES = 2, 3, (4, 5, 6, 7)
+CHUNK_OFFSET, INDEXES = 2, (4, 5, 6, 7)
 """Of ColumnChunk; the indexes of pages are optional, hold offsets of their own, and are left out."""
 OFFSETS = (9, 10, 11, 14)
 """Of ColumnMetaData: data pages, index page, dictionary, bloom filter."""
@@ -26,16 +27,20 @@ def stitch(parts: Sequence[Path], target: Path) -> None:
     """Writes a new file of at least one part; all have the same columns. A part is deleted when it is in. Raises
     `ValueError` for one that is no Parquet of that kind."""
     whole: Struct = {}
+    pages: list[Page] | None = []
     with target.open("wb") as out:
         out.write(MAGIC)
         for part in parts:
             with part.open("rb") as file:
                 footer, length = _footer(file)
+                pages = _with_pages(pages, file, footer, whole[ROWS][1] if whole else 0, out.tell() - len(MAGIC))
                 _add(whole, footer, out.tell() - len(MAGIC), part)
                 file.seek(len(MAGIC))
                 _copy(file, out, length - len(MAGIC))
             part.unlink()
-        raw = write_struct(whole)
+        if pages:
+            _write_table(out, whole, written(pages, whole[ROWS][1]))
+        raw = write_struct(dict(sorted(whole.items())))
         out.write(raw + len(raw).to_bytes(4, "little") + MAGIC)
 
 
@@ -68,6 +73,27 @@ def _add(whole: Struct, footer: Struct, shift: int, part: Path) -> None:
     rows = whole[ROWS][1] + footer[ROWS][1]
     together = Values(STRUCT, [*whole[GROUPS][1].items, *groups.items])
     whole |= {ROWS: (I64, rows), GROUPS: (whole[GROUPS][0], together)}
+
+
+def _with_pages(known: list[Page] | None, file: Any, footer: Struct, row: int, shift: int) -> list[Page] | None:
+    """And those of a part that begins with this row; None when some can't be read alone."""
+    if not are_alone(footer[SCHEMA][1]):
+        return None
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
+        for group in footer[GROUPS][1].items:
+            found = pages_in(raw, group, row)
+            if known is None or found is None:
+                return None
+            known += [page._replace(start=page.start + shift) for page in found]
+            row += group[GROUP_ROWS][1]
+    return known
+
+
+def _write_table(out: Any, whole: Struct, table: bytes) -> None:
+    where: Struct = {1: (BINARY, KEY.encode()), 2: (BINARY, f"{out.tell()} {len(table)}".encode())}
+    out.write(table)
+    pairs = whole[PAIRS][1].items if PAIRS in whole else []
+    whole[PAIRS] = (LIST, Values(STRUCT, [*pairs, where]))
 
 
 def _move(group: Struct, shift: int) -> None:

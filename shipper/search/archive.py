@@ -25,16 +25,16 @@ from shipper.objects.store import Missing, NeedsRestore, ObjectStore
 from shipper.objects.thaw import SPEEDS
 from shipper.query.sql import Where
 from shipper.query.tree import Everything, Node
+from shipper.search.answer import Files, answer
 from shipper.search.condition import condition
 from shipper.search.possible import may_answer, parts_of
-from shipper.search.slices import groups_of, narrowed, slices
 from shipper.search.store import Follower, Question
 from shipper.store.read import UTC, Snapshot, open_duckdb, view
 
 CACHE = "cache"
 """Folder of the cache below the data folder."""
-CHUNK = 500
-"""Rows fetched from DuckDB at a time."""
+URL = "shipper://"
+"""Before the SHA-256 of a part that is fetched (`archive.filesystem`): what DuckDB is told."""
 ATTEMPTS = 3
 """Looks at a day whose parts are replaced while they are read."""
 
@@ -66,7 +66,7 @@ class ArchiveStore:
     ) -> None:
         self.where = "the archive"
         self.reading = reading or Reading()
-        self._data = data
+        self._scratch = data / "tmp" / f"archive-{os.getpid()}"
         self._listed = listed
         self._open_place = open_place
         self._tiers = frozenset(tiers)
@@ -128,21 +128,19 @@ class ArchiveStore:
     def _docs(self, found: list[Found], question: Question, day: str, limit: int) -> Iterator[bytes]:
         if not found:
             return
-        asked = condition(question, day)
         several = _supplemented(found)
         given = 0
         last: tuple[Any, Any] | None = None
-        with self.connect(found) as connection:
-            most = 0 if several else limit
-            for piece in _where_it_is(connection, question, asked, self._files(found), most):
-                for doc, *key in _rows(connection, asked, piece, most and most - given):
-                    if several and key[1] and tuple(key) == last:
-                        continue
-                    last = (key[0], key[1])
-                    yield doc.encode()
-                    given += 1
-                    if limit and given == limit:
-                        return
+        with self.connect(found) as connection, closing(self._uncached()) as other:
+            files = Files(connection, other, self._files(found), self._read, self._scratch)
+            for doc, *key in answer(files, question.tree, condition(question, day), 0 if several else limit):
+                if several and key[1] and tuple(key) == last:
+                    continue
+                last = (key[0], key[1])
+                yield doc.encode()
+                given += 1
+                if limit and given == limit:
+                    return
 
     def _count(self, found: list[Found], question: Question, day: str) -> int:
         several = _supplemented(found)
@@ -202,7 +200,7 @@ class ArchiveStore:
 
     def _cursor(self) -> Any:
         if self._duckdb is None:
-            self._duckdb = self._stack.enter_context(open_duckdb(self._data / "tmp" / f"archive-{os.getpid()}"))
+            self._duckdb = self._stack.enter_context(open_duckdb(self._scratch))
             self._duckdb.execute("SET GLOBAL parquet_metadata_cache = true")
         if self._ranges and self._system is None:
             filesystem = import_module("shipper.archive.filesystem")
@@ -210,6 +208,20 @@ class ArchiveStore:
         cursor = self._duckdb.cursor()
         cursor.execute(UTC)
         return cursor
+
+    def _uncached(self) -> Any:
+        """A connection that looks at each file anew: one place has several, one after the other."""
+        cursor = self._duckdb.cursor()
+        cursor.execute("SET parquet_metadata_cache = false")
+        return cursor
+
+    def _read(self, file: str, places: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Pieces of a part that DuckDB calls so, between start and stop."""
+        known = self._ranges.get(file.removeprefix(URL))
+        if known is not None:
+            return known.read_all(places)
+        with open(file, "rb", buffering=0) as opened:
+            return [os.pread(opened.fileno(), stop - start, start) for start, stop in places]
 
     def _files(self, found: Sequence[Found]) -> list[str]:
         """How DuckDB names the parts. Raises `NeedsRestore` when one can't be read without."""
@@ -247,7 +259,7 @@ class ArchiveStore:
             self._ranges[part.sha256] = Ranges(store, part, self._cache, self._pool, self.reading.fetch)
             if known is None:
                 self.reading.open(part.bytes)
-        return f"shipper://{part.sha256}"
+        return f"{URL}{part.sha256}"
 
     def _is_local(self, place: str) -> bool:
         return "://" not in self._place(place).where
@@ -276,41 +288,9 @@ def _supplemented(found: Sequence[Found]) -> bool:
     return len(set(datasets)) < len(datasets)
 
 
-def _where_it_is(
-    connection: Any, question: Question, asked: Where, files: Sequence[str], limit: int
-) -> Iterator[Where]:
-    """Slices of a day, without those that hold nothing. Documents are nearly all of a part: where the typed columns
-    tell which records are wanted, they are looked at first, and only documents beside such a record are fetched."""
-    groups = groups_of(connection, files)
-    by_columns = not isinstance(question.tree, Everything) and "doc" not in asked.sql
-    for piece in slices(groups):
-        if not by_columns or piece.timeless:
-            yield piece.condition()
-            continue
-        times = _times(connection, asked, piece.condition(), limit)
-        yield from (each.condition() for each in narrowed(piece, groups, times) if times)
-
-
-def _times(connection: Any, asked: Where, piece: Where, limit: int) -> list[int | None]:
-    """In µs since the epoch, of the records that are wanted: as many as may be needed."""
-    sql = f'SELECT epoch_us("@timestamp") FROM records WHERE {piece.sql} AND ({asked.sql})'
-    newest = f' ORDER BY "@timestamp" DESC LIMIT {limit}' if limit else ""
-    return [row[0] for row in connection.execute(sql + newest, [*piece.values, *asked.values]).fetchall()]
-
-
-def _rows(connection: Any, asked: Where, piece: Where, limit: int) -> Iterator[tuple[str, Any, Any]]:
-    sql = (
-        'SELECT doc, epoch_us("@timestamp"), "event.id" FROM records '
-        f'WHERE {piece.sql} AND ({asked.sql}) ORDER BY "@timestamp" DESC, "event.id" DESC NULLS LAST'
-    )
-    rows = connection.execute(sql + (f" LIMIT {limit}" if limit else ""), [*piece.values, *asked.values])
-    while chunk := rows.fetchmany(CHUNK):
-        yield from chunk
-
-
 def _reason(message: str, found: Sequence[Found]) -> str:
     """DuckDB's words name a part by its hash."""
     reason = message.splitlines()[0]
     for each in found:
-        reason = reason.replace(f"shipper://{each.part.sha256}", each.part.key)
+        reason = reason.replace(f"{URL}{each.part.sha256}", each.part.key)
     return reason if "emory" in reason else f"{reason}; look with: shipper tier verify"

@@ -184,3 +184,13 @@ def test_a_cache_that_keeps_nothing_changes_no_answer(tmp_path):
     opened = Opened(tmp_path / "file" / "cache")
     assert opened.ranges.read(0, len(LARGE)) == LARGE
     assert opened.ranges.read(7, 9) == LARGE[7:9]
+
+
+def test_several_places_are_fetched_together(opened):
+    """With what lies between two that are near, and each piece once."""
+    places = [(10, 20), (2 * BLOCK, 3 * BLOCK + 5), (3 * BLOCK, 3 * BLOCK + 1), (20 * BLOCK, 20 * BLOCK + 9)]
+
+    assert opened.ranges.read_all(places) == [LARGE[start:stop] for start, stop in places]
+    assert opened.objects.asked == [(0, 4 * BLOCK), (20 * BLOCK, 21 * BLOCK)]
+    assert opened.ranges.read_all(places[::-1]) == [LARGE[start:stop] for start, stop in places[::-1]]
+    assert len(opened.objects.asked) == 2

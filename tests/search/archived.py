@@ -10,6 +10,7 @@ from shipper.archive.content import content
 from shipper.archive.ledger import archived, save_archived
 from shipper.archive.manifest import Manifest, Part
 from shipper.archive.names import part_key
+from shipper.archive.stitch import stitch
 from shipper.fields import value
 from shipper.query.values import period
 from shipper.state import State
@@ -19,15 +20,19 @@ from shipper.store.read import open_duckdb
 PLACE = "archive"
 
 
-def parquet(docs, folder, rows_in_group=2048):
-    """The path of a Parquet file with these documents, oldest first."""
+def parquet(docs, folder, rows_in_group=2048, paged=True):
+    """The path of a Parquet file with these documents, oldest first. `paged`: in small pages, and it says where these
+    are, as it was not always."""
     lines, target = folder / "lines", folder / "part.parquet"
     lines.write_bytes(b"".join(doc + b"\n" for doc in docs))
     select = f'{select_all(csv_lines(text(lines), max(map(len, docs))))} ORDER BY "@timestamp" NULLS FIRST, "event.id" NULLS FIRST'
+    options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {rows_in_group}"
     with open_duckdb(folder / "spill") as connection:
         connection.execute(
-            f"COPY ({select}) TO {text(target)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {rows_in_group})"
+            f"COPY ({select}) TO {text(target)} ({options}{', DATA_PAGE_SIZE_LIMIT 2048' if paged else ''})"
         )
+    if paged:
+        stitch([target.rename(folder / "one.parquet")], target)
     return target
 
 
@@ -69,7 +74,18 @@ def dataset_of(doc):
 
 
 def put(
-    state, objects, docs, tmp, *, tier="warm", place=PLACE, supplement=0, storage_class="", now=0.0, rows_in_group=2048
+    state,
+    objects,
+    docs,
+    tmp,
+    *,
+    tier="warm",
+    place=PLACE,
+    supplement=0,
+    storage_class="",
+    now=0.0,
+    rows_in_group=2048,
+    paged=True,
 ):
     """Archives documents: a part for each dataset and day. A supplement joins what is there."""
     tmp.mkdir(parents=True, exist_ok=True)
@@ -80,7 +96,7 @@ def put(
     for (day, dataset), some in groupby(sorted(docs, key=kind), kind):
         rows = list(some)
         key = part_key(tier, dataset, day, supplement)
-        raw = parquet(rows, tmp, rows_in_group).read_bytes()
+        raw = parquet(rows, tmp, rows_in_group, paged).read_bytes()
         objects.put(key, raw, storage_class=storage_class)
         known = [one for one in archived(state, day=day) if (one.tier, one.dataset) == (tier, dataset)]
         parts = (*(known[0].manifest.parts if known else ()), part_of(rows, raw, key, storage_class=storage_class))
