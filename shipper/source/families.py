@@ -13,6 +13,7 @@ from shipper.source.family import Family, Limits
 from shipper.source.file import Tracked
 from shipper.source.handles import Handles
 from shipper.source.listing import Folders, look_at
+from shipper.source.packed import Unfinished
 from shipper.source.watch import Watch
 
 EVER = float("inf")
@@ -78,7 +79,7 @@ class Families(OrderedDict[str, Family]):
 
     def _forget_empty(self) -> None:
         """Names with a date or a process id in them would add up for ever."""
-        for family in [one for one in self.values() if not (one.files or one.gone or one.ghosts or one.stale)]:
+        for family in [one for one in self.values() if not (one.files or one.departed or one.stale)]:
             if not os.path.lexists(family.base):
                 del self[family.base]
 
@@ -109,8 +110,11 @@ class Families(OrderedDict[str, Family]):
         place = look_at(tracked.path)
         if place is not None and place.node == tracked.node and not tracked.away:
             return True
-        if tracked.handle is None and not tracked.open(path):
-            return False
+        try:
+            if tracked.handle is None and not tracked.open(path):
+                return False
+        except Unfinished:
+            return True
         self._handles.used(tracked)
         tracked.path, tracked.away = path, False
         family.stale = True

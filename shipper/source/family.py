@@ -10,16 +10,16 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from shipper import log
 from shipper.model import Progress
 from shipper.source.batching import Builder
 from shipper.source.content import Plain
 from shipper.source.cursor import Seen, base_name, in_old_order, names_of
+from shipper.source.departed import Departed
 from shipper.source.file import Tracked
 from shipper.source.handles import Handles
 from shipper.source.listing import Folders, Moved
 from shipper.source.matching import Matching
-from shipper.source.packed import Packed, Unfinished
+from shipper.source.packed import Unfinished
 
 LATE_LOOK_S = 10.0
 """How often rotated files that were read to their end are looked at: a writer may not have let go of one."""
@@ -54,21 +54,12 @@ class Family:
     """Something of it is not as far as it can be: it takes more than a look at the live file."""
     waits: bool = False
     """A compressed file has to wait until others are read."""
-    gone: list[Tracked] = field(default_factory=list)
-    """Files that are nowhere any more, and no batch says so yet."""
-    ghosts: list[Tracked] = field(default_factory=list)
-    """Files that a batch says are gone; a later one makes them forgotten."""
-    lost: int = 0
-    """Bytes found to be deleted unread, not told yet."""
+    departed: Departed = field(default_factory=Departed)
     due: float = 0.0
     """Monotonic seconds of the next look."""
     grew_at: float = 0.0
     _found: list[Tracked] | None = None
     _left: list[Tracked] = field(default_factory=list)
-    _unclaimed: list[Tracked] = field(default_factory=list)
-    """Siblings that the last look saw for the first time."""
-    _elsewhere: list[Tracked] = field(default_factory=list)
-    """Files whose bytes are at another inode now, which no batch says yet."""
     _late_look_at: float = float("-inf")
 
     def knows(self, known: Iterable[Progress]) -> None:
@@ -77,7 +68,7 @@ class Family:
 
     def quiet(self, now: float) -> bool:
         """Whether nothing happened, told by one look at the live file. Raises `OSError`."""
-        if self.stale or self.busy or self.gone or self.ghosts or not self.files or self._grew_late(now):
+        if self.stale or self.busy or self.departed or not self.files or self._grew_late(now):
             return False
         last = self.files[-1]
         try:
@@ -128,12 +119,12 @@ class Family:
         except (Moved, Unfinished):
             self.stale = True
             return []
-        self._elsewhere += matching.elsewhere
+        self.departed.moved += matching.elsewhere
         new = [] if self.frozen else [self._first_sight(s) for s, t in zip(listing.seen, matched, strict=True) if not t]
         fresh = {tracked.path: tracked for tracked in new}
         found = [t or fresh.get(s.path) for s, t in zip(listing.seen, matched, strict=True)]
         self._found, self._left = [tracked for tracked in found if tracked is not None], matching.left
-        self._unclaimed = [tracked for tracked in new if tracked.path != self.base]
+        self.departed.unclaimed = [tracked for tracked in new if tracked.path != self.base]
         return new
 
     def accept(self) -> None:
@@ -194,55 +185,21 @@ class Family:
                 tracked.away = True
                 held.append(tracked)
                 continue
-            self._count_loss(tracked)
+            self.departed.count_loss(tracked)
             self.handles.close(tracked)
             if tracked.buffer:
                 # The beginning of a line is in memory, its rest may start the new content.
                 tracked.away, tracked.size = True, tracked.read_at
                 held.append(tracked)
             else:
-                self._let_go(tracked)
+                self.departed.let_go(tracked)
         return held
 
     def _spent(self, tracked: Tracked) -> bool:
         if tracked.handle is not None or tracked.buffer:
             return False
-        self._let_go(tracked)
+        self.departed.let_go(tracked)
         return True
-
-    def _let_go(self, tracked: Tracked) -> None:
-        tracked.done = True
-        self.gone.append(tracked)
-
-    def _count_loss(self, tracked: Tracked) -> None:
-        count = tracked.size - tracked.read_at
-        if count <= 0 or tracked.done:
-            return
-        if not tracked.read_at and self._claims(tracked):
-            return
-        hint = "a compressed file: its size unpacked is an estimate" if tracked.packed else ""
-        self._lose(tracked, count, "bytes were gone before they were read", hint)
-
-    def _claims(self, tracked: Tracked) -> bool:
-        """Whether a file that was seen for the first time may be this one, compressed or unpacked: of one of which
-        nothing was read there are no bytes to know it by."""
-        now = next((one for one in self._unclaimed if one.packed != tracked.packed), None)
-        if now is not None:
-            self._unclaimed.remove(now)
-        return now is not None
-
-    def _lose(self, tracked: Tracked, count: int, what: str, hint: str) -> None:
-        self.lost += count
-        tracked.lost += count
-        log.say("error", what, path=tracked.path, bytes=count, hint=hint)
-
-    def count_damage(self, tracked: Tracked) -> None:
-        """Of a compressed file only a part can be unpacked."""
-        packed = tracked.handle
-        if isinstance(packed, Packed) and not packed.told:
-            packed.told = True
-            hint = f"{packed.reason}; how much is missing is an estimate"
-            self._lose(tracked, packed.missing(), "cannot be unpacked from here on", hint)
 
     # ── handles ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -251,7 +208,7 @@ class Family:
         if tracked.handle is None and not tracked.away and not tracked.done and tracked.unread:
             try:
                 self.reopen(tracked)
-            except OSError:
+            except (OSError, Unfinished):
                 # Said when its turn to be read comes.
                 return
 
@@ -279,20 +236,8 @@ class Family:
             tracked.limit = None if tracked.packed else tracked.size
 
     def bury(self, build: Builder) -> None:
-        """Lets the state know what is gone, in two steps: first that nothing more will come, so that no stage holds
-        a row of it back, then, in a later batch, that it may be forgotten. Its loss is passed to the live file."""
-        newest = self.files[-1] if self.files else None
-        for ghost in [one for one in self.ghosts if newest is not None or not one.lost]:
-            self.ghosts.remove(ghost)
-            build.forget(ghost)
-            if newest is not None and ghost.lost:
-                newest.lost += ghost.lost
-                build.touch(newest)
-        for tracked in (*self._elsewhere, *self.gone):
-            build.touch(tracked)
-        self._elsewhere = []
-        self.ghosts += self.gone
-        self.gone = []
+        """Lets the state know what is gone."""
+        self.departed.bury(build, self.files[-1] if self.files else None)
 
     def unfinished(self) -> int:
         """Bytes that are read and wait for their newline."""

@@ -116,7 +116,7 @@ class Tracked:
         content = self._found(seen.path, seen.node)
         if content is None:
             return False
-        self.path, self.device, self.inode, self.away = seen.path, seen.device, seen.inode, False
+        self.stands_at(seen)
         if isinstance(content, Packed) and self.handle is not None and not self.truncated():
             # What is open is what was compressed, and needs no unpacking.
             content.close()
@@ -124,6 +124,10 @@ class Tracked:
             self.close()
             self._take_up(content)
         return True
+
+    def stands_at(self, seen: Seen) -> None:
+        """It is what was seen."""
+        self.path, self.device, self.inode, self.away = seen.path, seen.device, seen.inode, False
 
     def _found(self, path: str, node: tuple[int, int]) -> Content | None:
         """The open file at `path`, if it is that inode and holds what was read."""

@@ -75,9 +75,16 @@ class Matching:
             candidates = [one for one in (*self.left, *self._held) if one.knowable()]
         else:
             candidates = [one for one in self.left if one in cut or (one.packed and one.read_at)]
-        # First those of which more was read: a few bytes may be the beginning of every file.
-        candidates.sort(key=lambda one: one.read_at, reverse=True)
-        copied = next((tracked for tracked in candidates if tracked.move_to(seen)), None)
+        try:
+            # First those of which more was read: a few bytes may be the beginning of every file.
+            by_evidence = sorted(candidates, key=lambda one: one.read_at, reverse=True)
+            copied = next((tracked for tracked in by_evidence if tracked.move_to(seen)), None)
+        except PermissionError:
+            if not candidates or not compressed(seen.path):
+                raise
+            # Reading will say so. Until it is allowed the oldest is taken for it, and is compared before it is read.
+            copied = candidates[0]
+            copied.stands_at(seen)
         if copied is None:
             if candidates:
                 still_there(seen)

@@ -132,7 +132,7 @@ def _look_at_end(tracked: Tracked, family: Family, turn: Turn) -> None:
     if end is End.SHORT and turn.last:
         log.say("warning", "a compressed file is not complete, its rest is left to the next run", path=tracked.path)
     elif end is End.BROKEN and not turn.exact:
-        family.count_damage(tracked)
+        family.departed.count_damage(tracked)
         if tracked.buffer:
             # No other file goes on with it.
             _let_end(tracked, turn.build)

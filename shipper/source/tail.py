@@ -11,7 +11,6 @@ file itself is the buffer: while the sinks hold, nothing is read, and a file tha
 """
 
 import os
-import sqlite3
 import threading
 from collections.abc import Iterator
 
@@ -21,6 +20,7 @@ from shipper import log
 from shipper.clock import parse_when
 from shipper.context import Context
 from shipper.model import Batch, Origin
+from shipper.source.adopting import Adopting
 from shipper.source.batching import Builder
 from shipper.source.discovery import Discovery
 from shipper.source.families import EVER, Families
@@ -29,7 +29,6 @@ from shipper.source.file import Tracked
 from shipper.source.handles import Handles
 from shipper.source.reading import Turn, flush_quiet, read, read_again
 from shipper.source.watch import Watch
-from shipper.state import save_progress
 
 LINGER_S = 0.05
 """A batch with few rows is followed by this pause, so that a steady trickle is not a commit a line."""
@@ -86,6 +85,7 @@ class Tail:
         limits = Limits(int(config.max_line), int(config.block), config.flush_after_s)
         discovery = Discovery(config.paths, config.exclude)
         self._handles = Handles()
+        self._adopting = Adopting(context, self._say_once, self._complained.discard)
         self._families = Families(
             discovery, limits, self._handles, watch=self._watch, skip_before=skip_before, complain=self._complain
         )
@@ -149,6 +149,7 @@ class Tail:
             if more or not due:
                 break
         for family in dict.fromkeys(touched):
+            self._context.metrics.lost_bytes += family.departed.take_lost()
             family.bury(build)
         if not len(build) and not self._context.once:
             any(flush_quiet(family, build, now) for family in list(self._partial.values()))
@@ -193,12 +194,10 @@ class Tail:
             except OSError as error:
                 self._complain(family.base, error)
                 self._wait_for(family, now)
-        if not self._adopt(new, looked):
+        if not self._adopting.adopt(new, looked, self._stopped, self._config.poll_s):
             return []
         for family in looked:
             family.accept()
-            self._context.metrics.lost_bytes += family.lost
-            family.lost = 0
         return looked
 
     def _wait_for(self, family: Family, now: float) -> None:
@@ -212,45 +211,6 @@ class Tail:
             return
         for path in self._watch.take(now):
             self._families.changed(path, now)
-
-    def _adopt(self, new: list[Tracked], looked: list[Family]) -> bool:
-        """Stores files seen for the first time before anything of them is read: their id has to survive. With `--once`
-        there is no later look that would find them, so it is tried until it works or the run is stopped."""
-        while not self._stored(new, looked):
-            if not self._context.once or self._stopped.wait(self._config.poll_s):
-                return False
-        return True
-
-    def _stored(self, new: list[Tracked], looked: list[Family]) -> bool:
-        if not new:
-            return True
-        grown = [(tracked.size, tracked.file_id) for family in looked for tracked in family.files if not tracked.done]
-        try:
-            self._store(new, grown)
-        except sqlite3.OperationalError as error:
-            self._say_once(str(self._context.state.path), "new files wait, tried again", str(error))
-            return False
-        self._complained.discard(str(self._context.state.path))
-        return True
-
-    def _store(self, new: list[Tracked], grown: list[tuple[int, str]]) -> None:
-        """`grown`: size and id of known files. What was rotated grows no more, so after a crash it is known how much of
-        one that is gone by then was lost. Small commits have room on a full disk (see `State.reserve`).
-
-        Raises `sqlite3.OperationalError`."""
-        state = self._context.state
-        sql, values = save_progress(tracked.progress() for tracked in new)
-
-        def store() -> None:
-            with state.transaction() as db:
-                db.executemany(sql, values)
-                db.executemany("UPDATE files SET size = max(size, ?) WHERE file_id = ?", grown)
-
-        try:
-            store()
-        except sqlite3.OperationalError:
-            state.make_room()
-            store()
 
     def _origin(self, tracked: Tracked) -> Origin:
         return Origin(tracked.file_id, tracked.family, self._config.dataset, self._config.timezone)

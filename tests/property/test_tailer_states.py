@@ -46,6 +46,7 @@ class Tailing(RuleBasedStateMachine):
         self.sunk: dict[str, bytes] = {}
         self.flushed = False
         self.unseen_rotations = 0
+        self.seen_packed: set[int] = set()
         self.pause = tail.LINGER_S
         tail.LINGER_S = 0.0
         self.follower: Follower | None = None
@@ -115,8 +116,9 @@ class Tailing(RuleBasedStateMachine):
 
     @rule(number=st.integers(1, 5))
     def unpack(self, number):
+        """Nobody compresses and unpacks between two looks: that is a copy of a file that is gone."""
         path = self.sibling(number)
-        if path is None or path.suffix not in FORMS:
+        if path is None or path.suffix not in FORMS or path.stat().st_ino not in self.seen_packed:
             return
         if self.follower is None:
             self.sunk.clear()
@@ -198,6 +200,8 @@ class Tailing(RuleBasedStateMachine):
     def look(self):
         self.commit_all(self.follower)
         self.unseen_rotations = 0
+        siblings = [path for number in range(1, 200) if (path := self.sibling(number))]
+        self.seen_packed = {path.stat().st_ino for path in siblings if path.suffix in FORMS}
 
     def commit_all(self, follower):
         first = len(follower.batches)

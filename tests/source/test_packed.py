@@ -463,6 +463,35 @@ def test_a_compressed_file_that_may_not_be_read_is_read_when_it_may(data, log, m
     assert capsys.readouterr().err.count("setfacl") == 1
 
 
+@pytest.mark.parametrize("running", [True, False])
+def test_one_that_may_not_be_compared_holds_nothing_up_and_is_not_begun_anew(data, log, monkeypatch, running):
+    """It was read before it was compressed, by somebody who keeps it for himself."""
+    append(log, numbered(0, 10))
+    follower = Follower(data, log)
+    follower.look()
+    rotate(log)
+    append(log, b"1\n")
+    lines = follower.look()
+    if not running:
+        follower.close()
+    target = pack(sibling(log, 1))
+    append(log, b"2\n")
+    real = os.open
+
+    def refuse(path, *rest, **more):
+        if str(path) == str(target):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *rest, **more)
+
+    if not running:
+        follower = Follower(data, log)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        lines += follower.look() + follower.look()
+    assert lines + follower.look() == [b"1", b"2"]
+    assert follower.context.metrics.lost_bytes == 0
+
+
 # ── unpacking ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
