@@ -11,6 +11,7 @@ from shipper.errors import UsageError
 from shipper.objects.place import bucket_of, is_bucket
 from shipper.objects.s3_client import endpoint_of
 from shipper.objects.settings import S3
+from shipper.objects.thaw import SPEEDS
 from shipper.store.layout import FOLDERS
 from shipper.tier.cost import FOLDER, HOT
 from shipper.tier.policy import DAY_S, GOOGLE_CLASSES, STORAGE_CLASSES, Stage, Tier, Tiers, spoken, stages
@@ -174,6 +175,14 @@ def _server(settings: S3) -> Iterator[Wrong]:
 
 def _prices(tiers: Tiers) -> Iterator[Wrong]:
     known = [*STORAGE_CLASSES, *GOOGLE_CLASSES, HOT, FOLDER]
-    for name in tiers.prices.storage if tiers.prices is not None else ():
+    if tiers.prices is None:
+        return
+    for name in tiers.prices.storage:
         if name not in known:
             yield ("prices", "storage", name), f"there is no such class{nearest(name, known)}"
+    for name, fees in tiers.prices.restore.items():
+        speeds = [speed.name for speed in SPEEDS.get(name, ())]
+        if not speeds:
+            yield ("prices", "restore", name), f"there is no such class to ask for; write one of {', '.join(SPEEDS)}"
+        for wrong in fees.keys() - speeds if speeds else ():
+            yield ("prices", "restore", name, wrong), f"there is no such speed; write one of {', '.join(speeds)}"

@@ -151,6 +151,14 @@ def test_a_time_of_day_needs_no_quotes(tiers, written, at):
             GOOD + "  prices:\n    as_of: 2026-11-01\n    storage:\n      GLACIR: 1\n",
             "7: `tiers.prices.storage.GLACIR`: there is no such class; did you mean `GLACIER`?",
         ),
+        (
+            GOOD + "  prices:\n    as_of: 2026-11-01\n    restore:\n      GLACIER_IR: {Bulk: 1}\n",
+            "7: `tiers.prices.restore.GLACIER_IR`: there is no such class to ask for; write one of GLACIER, DEEP_ARCHIVE",
+        ),
+        (
+            GOOD + "  prices:\n    as_of: 2026-11-01\n    restore:\n      DEEP_ARCHIVE:\n        Expedited: 1\n",
+            "8: `tiers.prices.restore.DEEP_ARCHIVE.Expedited`: there is no such speed; write one of Standard, Bulk",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_line(check, section, told):

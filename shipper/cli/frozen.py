@@ -12,7 +12,7 @@ from shipper.cli.sizes import human_bytes
 from shipper.clock import Clock
 from shipper.lock import hold
 from shipper.objects.store import ObjectStore
-from shipper.objects.thaw import AS_OF, speed_of, ways
+from shipper.objects.thaw import Fees, speed_of, ways
 from shipper.state import State
 
 READABLE_DAYS = 7
@@ -23,7 +23,7 @@ SHOWN = 20
 Opened = Callable[[str], ObjectStore]
 
 
-def told(frozen: Sequence[Frozen], *, offer: bool) -> list[str]:
+def told(frozen: Sequence[Frozen], fees: Fees, *, offer: bool) -> list[str]:
     """Lines on what was left out: days with their sizes and what getting them takes, for each class."""
     lines = []
     for name, some in groupby(sorted(frozen, key=_class), _class):
@@ -36,7 +36,7 @@ def told(frozen: Sequence[Frozen], *, offer: bool) -> list[str]:
             size = sum(each.part.bytes for each in new)
             how = f"; --restore asks for them ({SPEED})" if offer else ""
             lines.append(f"in {name}, {human_bytes(size)} in all: {_days(new)}")
-            lines.append(f"getting them takes {ways(name, size)} (S3, {AS_OF}){how}")
+            lines.append(f"getting them takes {ways(name, size, fees)}{how}")
     return lines
 
 

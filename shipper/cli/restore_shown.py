@@ -10,7 +10,7 @@ from rich.table import Table
 
 from shipper.cli.sizes import human_bytes
 from shipper.clock import iso
-from shipper.objects.thaw import AS_OF, GIB
+from shipper.objects.thaw import Fees
 from shipper.tier.refill import Filled, Wanted
 from shipper.tier.restore import ASKED, NEEDED, READABLE, READY, WAITING, Day, speed_of
 
@@ -23,31 +23,32 @@ class Asked(NamedTuple):
     speed: str
 
 
-def show_days(days: Sequence[Day], asked: Asked, form: str) -> None:
+def show_days(days: Sequence[Day], asked: Asked, fees: Fees, form: str) -> None:
     if form == "json":
         for day in days:
-            click.echo(orjson.dumps(_object(day, asked)))
+            click.echo(orjson.dumps(_object(day, asked, fees)))
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("day", "dataset", "tier", "size", "stands"):
         table.add_column(heading, justify="right" if heading == "size" else "left", overflow="fold")
     for day in days:
         one = day.one
-        table.add_row(one.day, one.dataset or "-", one.tier, human_bytes(day.bytes), _standing(day, asked))
+        table.add_row(one.day, one.dataset or "-", one.tier, human_bytes(day.bytes), _standing(day, asked, fees))
     Console().print(table)
-    _show_total([day for day in days if day.standing in (NEEDED, ASKED)], asked)
+    _show_total([day for day in days if day.standing in (NEEDED, ASKED)], asked, fees)
 
 
-def _show_total(days: Sequence[Day], asked: Asked) -> None:
+def _show_total(days: Sequence[Day], asked: Asked, fees: Fees) -> None:
     """Of all that is to be asked for, or was just now; the price stands for whoever pays."""
-    prices = [(speed.usd_per_gib, day.bytes) for day in days if (speed := speed_of(day, asked.speed)) is not None]
-    if len(prices) > 1:
-        size, usd = sum(size for _, size in prices), sum(price * size for price, size in prices)
-        click.echo(f"In all {human_bytes(size)}, {_cost(usd / size, size)} (S3 in us-east-1, {AS_OF}).")
+    costs = [cost for day in days if (cost := _cost(day, asked, fees)) is not None]
+    if len(days) > 1:
+        total = fees.spoken(sum(costs)) + fees.dated if len(costs) == len(days) else ""
+        click.echo(f"In all {human_bytes(sum(day.bytes for day in days))}{total}.")
 
 
-def _object(day: Day, asked: Asked) -> dict[str, Any]:
+def _object(day: Day, asked: Asked, fees: Fees) -> dict[str, Any]:
     speed = speed_of(day, asked.speed) if not day.is_readable else None
+    cost = _cost(day, asked, fees) if speed else None
     return {
         "day": day.one.day,
         "dataset": day.one.dataset,
@@ -58,11 +59,12 @@ def _object(day: Day, asked: Asked) -> dict[str, Any]:
         "standing": day.standing,
         "until": iso(day.until) if day.until is not None else None,
         "waits": speed.waits if speed else None,
-        "cost_usd": round(speed.usd_per_gib * day.bytes / GIB, 4) if speed else None,
+        "cost": round(cost, 4) if cost is not None else None,
+        "currency": fees.currency or None,
     }
 
 
-def _standing(day: Day, asked: Asked) -> str:
+def _standing(day: Day, asked: Asked, fees: Fees) -> str:
     if day.standing == READY and day.until is not None:
         return f"ready until {iso(day.until)[:16]}Z"
     if day.standing == READABLE:
@@ -70,13 +72,12 @@ def _standing(day: Day, asked: Asked) -> str:
     if day.standing == WAITING:
         return f"asked for already, {day.storage_class} takes its time"
     speed = speed_of(day, asked.speed)
-    takes = f"{speed.waits}, {_cost(speed.usd_per_gib, day.bytes)}" if speed else ""
+    takes = f"{speed.waits}{fees.spoken(_cost(day, asked, fees))}" if speed else ""
     return f"{'asked for just now' if day.standing == ASKED else 'to be asked for'}: {takes}"
 
 
-def _cost(usd_per_gib: float, size: int) -> str:
-    cost = usd_per_gib * size / GIB
-    return "free" if not cost else f"{cost:.2f} USD" if cost >= 0.01 else "under 0.01 USD"
+def _cost(day: Day, asked: Asked, fees: Fees) -> float | None:
+    return fees.cost(day.storage_class, asked.speed, day.bytes)
 
 
 def show_filled(day: Day, index: str, filled: Filled, form: str) -> None:

@@ -10,7 +10,7 @@ import click
 
 from shipper.cli import frozen
 from shipper.cli.fetching import Fetching
-from shipper.cli.stores import HOT, TIERS, Stores, elsewhere, stores
+from shipper.cli.stores import HOT, TIERS, Stores, elsewhere, fees_of_run, stores
 from shipper.clock import Clock, SystemClock, parse_when
 from shipper.errors import ShipperError, UsageError
 from shipper.query.error import QueryError
@@ -130,7 +130,7 @@ def search(
             show(fetching.before(find(chosen.stores, question, limit, left_out.unreadable)), form, heading=True)
         parts = fetching.reading.frozen
         left_out.tell_others({each.one.day.replace(".", "-") for each in parts})
-        for text in frozen.told(parts, offer=not wanted_back):
+        for text in frozen.told(parts, fees_of_run(data), offer=not wanted_back) if parts else ():
             _say(text)
         if wanted_back and parts and chosen.place is not None:
             for text in frozen.ask(data, parts, chosen.place, clock):

@@ -15,6 +15,7 @@ from shipper.archive.ledger import Archived, archived, days_in_grace
 from shipper.archive.reading import Reading
 from shipper.clock import iso
 from shipper.errors import UsageError
+from shipper.objects.thaw import Fees
 from shipper.search.embedded import EmbeddedStore
 from shipper.search.store import Store
 from shipper.state import State
@@ -115,15 +116,28 @@ def _places(data: Path, noted: Noted) -> Callable[[str], Any]:
 
 def _s3(noted: Noted) -> Any:
     """What the pipeline of the last run says of its bucket, as `S3`. Raises `UsageError`."""
-    model = import_module("shipper.objects.settings").S3
+    return _of_tiers(noted, "s3", import_module("shipper.objects.settings").S3, {})
+
+
+def fees_of_run(data: Path) -> Fees:
+    """What getting archived days back costs, as the pipeline of the last run says. Raises `UsageError`."""
+    policy = import_module("shipper.tier.policy")
+    fees: Fees = policy.fees_of(_of_tiers(noted_by_run(data), "prices", policy.Prices, None))
+    return fees
+
+
+def _of_tiers(noted: Noted | None, name: str, model: Any, otherwise: Any) -> Any:
+    """One part of the section `tiers`. Raises `UsageError`."""
     config, path = _pipeline(noted)
     document = config.read_document(path)
     tiers = document.value.get("tiers") if isinstance(document.value, dict) else None
-    given = tiers.get("s3") if isinstance(tiers, dict) else None
-    settings = config.validate(document, model, given or {}, ("tiers", "s3"))
-    if settings is None:
+    given = (tiers.get(name) if isinstance(tiers, dict) else None) or otherwise
+    if given is None:
+        return None
+    found = config.validate(document, model, given, ("tiers", name))
+    if found is None:
         raise UsageError("\n".join(map(str, document.mistakes)))
-    return settings
+    return found
 
 
 def noted_by_run(data: Path) -> Noted | None:

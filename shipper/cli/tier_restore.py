@@ -25,13 +25,14 @@ from shipper.lock import hold
 from shipper.objects.place import open_place
 from shipper.objects.settings import S3
 from shipper.objects.store import ObjectStore, Told
+from shipper.objects.thaw import Fees
 from shipper.query.error import QueryError
 from shipper.query.parse import parse
 from shipper.sink.elasticsearch import ElasticsearchSink
 from shipper.state import State
 from shipper.tier import restore as restoring
 from shipper.tier.adopt import adopt
-from shipper.tier.policy import DAY_S, stages
+from shipper.tier.policy import DAY_S, fees_of, stages
 from shipper.tier.refill import Filled, Wanted, refill
 from shipper.tier.restore import NEEDED, Day, speed_of
 
@@ -72,7 +73,7 @@ def restore(ctx: click.Context, /, pipeline: Path | None, *, dry_run: bool, form
         work = _Work(data, state, clock, chosen(data, pipeline), given)
         work.adopt()
         days = work.look(dry_run=dry_run)
-        show_days(days, given, form)
+        show_days(days, given, work.fees, form)
         if dry_run:
             return 0
         waiting = [day for day in days if not day.is_readable]
@@ -109,6 +110,10 @@ class _Work:
         self._data, self._state, self._clock = data, state, clock
         self._plan, self._asked = plan, asked
         self._places: dict[str, ObjectStore] = {}
+
+    @property
+    def fees(self) -> Fees:
+        return fees_of(self._plan.tiers.prices if self._plan.tiers is not None else None)
 
     def adopt(self) -> None:
         """Takes over an archive that `state.db` knows nothing of."""

@@ -12,6 +12,7 @@ from shipper.archive.names import NO_DATASET
 from shipper.clock import parse_duration
 from shipper.errors import UsageError
 from shipper.objects.settings import S3
+from shipper.objects.thaw import Fees
 
 DAY_S = 86_400.0
 STORAGE_CLASSES = (
@@ -53,6 +54,7 @@ def _time_of_day(value: object) -> object:
     return f"{value // 60:02}:{value % 60:02}" if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Duration = Annotated[float, BeforeValidator(seconds)]
 
 
@@ -78,15 +80,18 @@ class Override(BaseModel):
 
 
 class Prices(BaseModel):
-    """What a month costs, for `shipper tier plan`."""
+    """What a month of storage costs, and getting days back."""
 
     model_config = ConfigDict(extra="forbid")
 
     as_of: date = Field(description="Date of these prices: `2026-11-01`.")
     currency: str = Field(default="USD", description="What they are in.")
-    storage: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+    storage: dict[str, Price] = Field(
         default={},
         description="Storage class (`hot`: the hot store, `folder`: a folder) → per GiB and month.",
+    )
+    restore: dict[str, dict[str, Price]] = Field(
+        default={}, description="Class that can't be read at once → speed (Expedited, Standard, Bulk) → per GiB."
     )
 
 
@@ -110,7 +115,12 @@ class Tiers(BaseModel):
         default={}, description="Dataset → its own rule: `{until: 7y, lock: true}`, or a duration alone."
     )
     s3: S3 = Field(default_factory=S3, description="How the bucket is reached.")
-    prices: Prices | None = Field(default=None, description="For what `shipper tier plan` says of cost.")
+    prices: Prices | None = Field(default=None, description="For what is said of cost.")
+
+
+def fees_of(prices: Prices | None) -> Fees:
+    """What asking for days costs."""
+    return Fees() if prices is None else Fees(prices.restore, prices.currency, prices.as_of.isoformat())
 
 
 class Stage(NamedTuple):

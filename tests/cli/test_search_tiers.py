@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -14,7 +15,10 @@ from shipper.archive.reading import Frozen, Reading
 from shipper.cli.fetching import Fetching, line
 from shipper.cli.frozen import told
 from shipper.cli.main import run_command
+from shipper.cli.stores import fees_of_run
 from shipper.objects.folder import FolderStore
+from shipper.objects.thaw import GIB, Fees
+from shipper.state import State
 from tests.search.archived import PLACE, put, state_of
 from tests.search.both import COMMAND
 from tests.search.stored import record, store
@@ -208,15 +212,38 @@ def test_what_is_on_its_way_is_told_apart(data):
     ones = archived(state)
     state.close()
     frozen = [Frozen(one, one.manifest.parts[0], one.tier == "cold") for one in ones]
-    lines = told(frozen, offer=True)
+    lines = told(frozen, Fees(), offer=True)
     assert lines[0].startswith("asked for already, and on their way: 2026-01-01 (")
     assert "2026-01-02 (" in lines[1] and "--restore" in lines[2]
     many = told(
         [Frozen(ones[0]._replace(day=f"2025.01.{day:02d}"), ones[0].manifest.parts[0], False) for day in range(1, 32)],
+        Fees(),
         offer=False,
     )
     assert "31 days from 2025-01-01 to 2025-01-31 (" in many[0]
     assert "--restore" not in many[1]
+
+
+def test_what_asking_costs_is_told_by_the_prices_of_the_pipeline(data, tmp_path):
+    """With their date; where it names none, only how long it takes."""
+    state = state_of(data)
+    one = archived(state)[0]
+    state.close()
+    part = replace(one.manifest.parts[0], storage_class="GLACIER", bytes=10 * GIB)
+    prices = {"as_of": "2026-03-01", "currency": "EUR", "restore": {"GLACIER": {"Standard": 0.02, "Bulk": 0}}}
+    pipeline = tmp_path / "priced.yml"
+    for given, expected in (
+        ({}, "getting them takes Expedited 1-5 min; Standard 3-5 h; Bulk 5-12 h"),
+        (
+            {"prices": prices},
+            "getting them takes Expedited 1-5 min; Standard 3-5 h, 0.20 EUR; Bulk 5-12 h, free (prices of 2026-03-01)",
+        ),
+    ):
+        pipeline.write_bytes(orjson.dumps({"tiers": {"hot": "7d", "cold": "365d", **given}}))
+        state = State(data / "state.db")
+        state.set_meta("sinks", orjson.dumps({"pipeline": str(pipeline), "sinks": ["embedded"]}).decode())
+        state.close()
+        assert told([Frozen(one, part, False)], fees_of_run(data), offer=False)[1] == expected
 
 
 def test_what_is_fetched_is_shown_and_taken_away(capsys, monkeypatch):

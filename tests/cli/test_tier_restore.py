@@ -1,5 +1,6 @@
 """`shipper tier restore`: what it takes is told, what can be read comes into Elasticsearch, once, and goes again."""
 
+import re
 import time
 
 import orjson
@@ -47,6 +48,8 @@ class Place:
         source = {"type": "tail", "paths": ["/nowhere/*.log"]}
         rules = {"rules": [], "secrets": []}
         tiers = {"hot": "30d", "warm": {"until": "60d", "to": "archive"}, "cold": {"until": "3650d"}}
+        fees = {"GLACIER": {"Standard": 0.01, "Bulk": 0}, "DEEP_ARCHIVE": {"Standard": 0.02}}
+        tiers["prices"] = {"as_of": "2026-03-01", "restore": fees}
         self.pipeline.write_text(
             yaml.safe_dump({"name": name, "sources": [source], "detect": rules, "sinks": [sink], "tiers": tiers})
         )
@@ -111,6 +114,14 @@ def test_a_dry_run_asks_for_nothing(place):
     _, out, _ = place.fill("slow")(SINCE, UNTIL, "--dry-run")
     assert (place.slow.asked, restored(place.state)) == ({}, [])
     assert [line.partition("B  ")[2] for line in out[1:4]] == ["to be asked for: 3-5 h, under 0.01 USD"] * 3
+    assert re.fullmatch(r"In all [\d.]+ KiB, under 0\.01 USD \(prices of 2026-03-01\)\.", out[4])
+
+
+def test_what_has_no_price_costs_what_nobody_knows(place):
+    """No sum is made of the others."""
+    _, out, _ = place.fill("slow")(SINCE, UNTIL, "--dry-run", "--speed=expedited")
+    assert [line.partition("B  ")[2] for line in out[1:4]] == ["to be asked for: 1-5 min"] * 3
+    assert re.fullmatch(r"In all [\d.]+ KiB\.", out[4])
 
 
 def test_as_json_it_is_an_object_a_day(place):
@@ -130,7 +141,8 @@ def test_as_json_it_is_an_object_a_day(place):
             "standing": "asked",
             "until": None,
             "waits": "12 h",
-            "cost_usd": 0.0,
+            "cost": 0.0,
+            "currency": "USD",
         },
     )
 
