@@ -44,7 +44,7 @@ test: lint
 bench: dev
 	$(BIN)/python benchmarks/run_once.py
 	$(BIN)/python benchmarks/delivery.py
-	$(BIN)/python benchmarks/tiers_elasticsearch.py
+	$(BIN)/python benchmarks/tiers.py
 
 campaign: dev
 	SHIPPER_CAMPAIGN=full $(BIN)/pytest -n $(WORKERS) --dist worksteal \

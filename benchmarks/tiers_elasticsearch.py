@@ -1,11 +1,10 @@
-"""What taking a day out of Elasticsearch costs: `tiers_elasticsearch.py [--url URL] [--count 200000] [--rounds 3]`.
+"""What taking a day out of Elasticsearch costs (`tiers.py --what elasticsearch`).
 
-Generated records are stored by `shipper run --once` in a real server (`--url`, else one that the tests know how to
-start), then all of their days are taken as the mover takes them: at one moment, byte for byte, into files. CPU and
+Generated records are stored by `shipper run --once` in a real server (`--url`, else one that the tests know how
+to start), then all of their days are taken as the mover takes them: at one moment, byte for byte, into files. CPU and
 memory are our own; the server's come on top. Medians over the rounds.
 """
 
-import argparse
 import multiprocessing
 import resource
 import statistics
@@ -77,21 +76,12 @@ def row(at_once: int, costs: list[Cost]) -> tuple[str, ...]:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", default="", help="a real Elasticsearch; its indices xionimus-20* are removed")
-    parser.add_argument("--count", type=int, default=200_000, help="records")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=1)
-    wanted = parser.parse_args()
-    with real_server(wanted.url) as url:
-        stored(url, wanted.count, wanted.seed)
-        rows = [row(each, [measured(url, each) for _ in range(wanted.rounds)]) for each in AT_ONCE]
-        version = Server(url).ask("GET", "/")["version"]["number"]
-        Server(url).forget(NAME)
-    print(table([HEADER, *rows]))
-    print(f"\n{wanted.count:,} records out of Elasticsearch {version}, medians of {wanted.rounds} rounds.")
-
-
-if __name__ == "__main__":
-    main()
+def report(url: str, count: int, rounds: int, seed: int) -> str:
+    """By how many requests are under way at a time."""
+    with real_server(url) as found:
+        stored(found, count, seed)
+        rows = [row(each, [measured(found, each) for _ in range(rounds)]) for each in AT_ONCE]
+        version = Server(found).ask("GET", "/")["version"]["number"]
+        Server(found).forget(NAME)
+    told = f"{count:,} records out of Elasticsearch {version}, medians of {rounds} rounds."
+    return f"{table([HEADER, *rows])}\n\n{told}"

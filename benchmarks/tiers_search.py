@@ -1,46 +1,56 @@
-"""What searching the archive takes: seconds, once it was fetched, and bytes fetched.
+"""What searching the archive takes: seconds, once it was fetched, and bytes fetched (`tiers.py --what search`).
 
-    python benchmarks/tiers_search.py [--records 1000000] [--base 250000] [--rounds 3]
-
-One day of `base` generated records goes through a run and the exporter; the others are copies of it with times and ids
-of their own. The archive is a folder that is read as a bucket is: by ranges, through the cache. What a network adds is
-not in these figures, only what would go over it.
+One day of generated records goes through a run; the others are copies of it with times and ids of their own. Each goes
+through the exporter. The archive is a folder that is read as a bucket is: by ranges, through the cache. What a network
+adds is not in these figures, only what would go over it.
 """
 
-import argparse
+import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from run_once import HERE, pipeline_file, run, table
+from tiers_export import files_of
 
 from shipper.archive.ledger import archived, save_archived
 from shipper.archive.manifest import Manifest, Part
 from shipper.archive.names import part_key
-from shipper.archive.parquet import Exporter, Facts
+from shipper.archive.parquet import Exporter, Written
 from shipper.clock import parse_when
 from shipper.objects.folder import FolderStore
 from shipper.query.parse import parse
 from shipper.search.archive import ArchiveStore
-from shipper.search.embedded import EmbeddedStore
 from shipper.search.merge import count, search
 from shipper.search.store import Question
 from shipper.state import State
 from shipper.store.columns import text
-from shipper.store.read import Reader, open_duckdb
+from shipper.store.read import open_duckdb
 
 LAST = datetime(2026, 11, 20, tzinfo=UTC)
 """The day that is generated; the copies lie before it."""
-DATASET = "backend"
+DAY = 250_000
+"""Records of a day."""
 HOUR = ("2026-11-20T10:00:00Z", "2026-11-20T11:00:00Z")
-HEADER = ("asked of {records:,} archived records", "found", "first, s", "fetched, s", "fetched, MiB", "of, MiB")
+HEADER = (
+    "asked of {records:,} archived records",
+    "found",
+    "first, s",
+    "fetched, s",
+    "CPU-s",
+    "fetched, MiB",
+    "of, MiB",
+)
 MIB = 1 << 20
 
 
@@ -52,6 +62,7 @@ class Cost(NamedTuple):
     """With an empty cache."""
     then_s: float
     """With all that it needs in the cache: median of the rounds."""
+    then_cpu_s: float
     fetched: int
     """Bytes."""
 
@@ -80,33 +91,23 @@ class Counting:
 # ── an archive ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def one_day(base: int, folder: Path) -> tuple[Path, Facts]:
-    """A day as the exporter writes it, and what it says of it."""
+def one_day(base: int, seed: int, folder: Path) -> list[Path]:
+    """The sealed files of a day, as a run leaves them."""
     log, end = folder / "day.log", LAST + timedelta(days=1, seconds=-1)
-    wanted = ["--count", str(base), "--out", str(log), "--end", end.isoformat(), "--days", "0.9999"]
+    wanted = ["--count", str(base), "--seed", str(seed), "--out", str(log)]
+    wanted += ["--end", end.isoformat(), "--days", "0.9999"]
     subprocess.run([sys.executable, str(HERE / "generate.py"), *wanted], check=True, stdout=subprocess.DEVNULL)
     data = folder / "hot"
     run(pipeline_file(folder, "embedded", log, quiet_seconds=0), data)
-    store = EmbeddedStore(Reader(data))
-    lines = folder / "day.ndjson"
-    with lines.open("wb") as file:
-        for doc in store.docs(Question(parse("*")), f"{LAST:%Y.%m.%d}", 0):
-            file.write(doc + b"\n")
-    store.close()
-    exporter = Exporter()
-    (folder / "exported").mkdir()
-    written = exporter.export([lines], folder / "exported").written
-    exporter.close()
-    largest = max(written, key=lambda each: each.facts.rows)
-    return largest.path, largest.facts
+    return files_of(data)
 
 
-def copy_of(day: datetime, source: Path, target: Path) -> None:
-    """The same records on another day, with other ids."""
+def moved(day: datetime, sealed: Path, target: Path) -> None:
+    """The same records on another day, with other ids, as a sealed file."""
     old, new = f"{LAST:%Y-%m-%d}", f"{day:%Y-%m-%d}"
     back = f"INTERVAL {(LAST - day).days} DAY"
-    with open_duckdb(target.parent / "spill") as connection:
-        some = connection.execute(f'SELECT "event.id" FROM read_parquet({text(source)}) LIMIT 1').fetchone()[0]
+    with open_duckdb(target.parent / "spill", threads=1) as connection:
+        some = connection.execute(f'SELECT "event.id" FROM read_parquet({text(sealed)}) LIMIT 1').fetchone()[0]
         file_id = some.rpartition("-")[0]
         other = f"{day:%Y%m%d}{file_id[8:]}"
         doc = f"replace(replace(doc, {text(old)}, {text(new)}), {text(file_id)}, {text(other)})"
@@ -114,32 +115,45 @@ def copy_of(day: datetime, source: Path, target: Path) -> None:
             f'"@timestamp" - {back} AS "@timestamp", {doc} AS doc, '
             f'replace("event.id", {text(file_id)}, {text(other)}) AS "event.id"'
         )
-        connection.execute("SET preserve_insertion_order = true")
         connection.execute(
-            f"COPY (SELECT * REPLACE ({replaced}) FROM read_parquet({text(source)})) TO {text(target)} "
-            "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 16384)"
+            f"COPY (SELECT * REPLACE ({replaced}) FROM read_parquet({text(sealed)})) TO {text(target)} "
+            "(FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 16384)"
         )
 
 
-def fill(data: Path, records: int, base: int, folder: Path) -> Counting:
-    """An archive of so many records, and its ledger."""
-    source, facts = one_day(base, folder)
-    objects = Counting(data / "archive")
-    state = State(data / "state.db")
-    for number in range(max(1, round(records / facts.rows))):
-        day = LAST - timedelta(days=number)
-        print(f"day {number + 1}", end="\r", file=sys.stderr, flush=True)
-        path = source
-        if number:
-            path = folder / "copy.parquet"
-            copy_of(day, source, path)
-        name = f"{day:%Y.%m.%d}"
-        stored = objects.put(part_key("warm", DATASET, name), path)
-        first, last = (f"{day:%Y-%m-%d}{when[10:]}" for when in (facts.first, facts.last))
-        part = Part(stored.key, stored.bytes, stored.sha256, facts.rows, first, last, facts.content, facts.levels)
-        state.run(save_archived("archive", Manifest("warm", DATASET, name, (part,), "benchmark", ""), 0.0))
-    state.close()
+def exported(day: datetime, source: Path, folder: Path) -> list[Written]:
+    """A day as the mover exports it, out of one that was exported already."""
+    scratch = folder / f"{day:%Y.%m.%d}"
+    scratch.mkdir()
+    moved(day, source, scratch / "sealed.parquet")
+    return export([scratch / "sealed.parquet"], scratch)
+
+
+def export(files: list[Path], folder: Path) -> list[Written]:
+    with closing(Exporter()) as exporter:
+        return exporter.export(files, folder).written
+
+
+def fill(data: Path, days: int, base: int, seed: int, folder: Path) -> Counting:
+    """An archive of so many days with `base` records each, and its ledger."""
+    first, objects = export(one_day(base, seed, folder), folder), Counting(data / "archive")
+    largest = max(first, key=lambda each: each.facts.rows).path
+    names = [LAST - timedelta(days=number) for number in range(days)]
+    with closing(State(data / "state.db")) as state, ThreadPoolExecutor(os.cpu_count()) as pool:
+        others = pool.map(lambda day: exported(day, largest, folder), names[1:])
+        for day, written in zip(names, chain([first], others), strict=True):
+            print(f"{day:%Y.%m.%d}", end="\r", file=sys.stderr, flush=True)
+            publish(state, objects, f"{day:%Y.%m.%d}", written)
+            shutil.rmtree(folder / f"{day:%Y.%m.%d}", ignore_errors=True)
     return objects
+
+
+def publish(state: State, objects: Counting, day: str, written: Sequence[Written]) -> None:
+    """As far as a search needs it."""
+    for dataset, path, facts in written:
+        stored = objects.put(part_key("warm", dataset, day), path)
+        part = Part(stored.key, stored.bytes, stored.sha256, *facts)
+        state.run(save_archived("archive", Manifest("warm", dataset, day, (part,), "benchmark", ""), 0.0))
 
 
 # ── questions ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -192,21 +206,23 @@ QUESTIONS: dict[str, Callable[[ArchiveStore], int]] = {
     "count of message:*abc*": counted("message:*abc*"),
     "p95 of event.duration per minute": p95_per_minute,
     "all records of one user": answered("user_id:user_0042"),
+    "the latest hundred of one user": answered("user_id:user_0042", limit=100),
+    "count of one user": counted("user_id:user_0042"),
 }
 
 
 def measure(data: Path, objects: Counting, ask: Callable[[ArchiveStore], int], rounds: int) -> Cost:
     """From an empty cache on."""
-    subprocess.run(["rm", "-rf", str(data / "cache")], check=True)
-    objects.bytes = 0
-    times = []
-    found = 0
+    shutil.rmtree(data / "cache", ignore_errors=True)
+    objects.bytes = found = 0
+    walls, cpus = [], []
     for _ in range(rounds + 1):
         with opened(data, objects) as store:
-            start = time.perf_counter()
+            wall, cpu = time.perf_counter(), time.process_time()
             found = ask(store)
-            times.append(time.perf_counter() - start)
-    return Cost(found, times[0], statistics.median(times[1:]), objects.bytes)
+            walls.append(time.perf_counter() - wall)
+            cpus.append(time.process_time() - cpu)
+    return Cost(found, walls[0], statistics.median(walls[1:]), statistics.median(cpus[1:]), objects.bytes)
 
 
 def rows(data: Path, objects: Counting, rounds: int) -> list[tuple[str, ...]]:
@@ -219,25 +235,18 @@ def rows(data: Path, objects: Counting, rounds: int) -> list[tuple[str, ...]]:
     for name, ask in QUESTIONS.items():
         cost = measure(data, objects, ask, rounds)
         print(name, cost, file=sys.stderr)
-        numbers = (f"{cost.found:,}", f"{cost.first_s:.2f}", f"{cost.then_s:.2f}", f"{cost.fetched / MIB:.1f}")
-        found.append((name, *numbers, f"{all_bytes / MIB:.0f}"))
+        seconds = (f"{each:.2f}" for each in (cost.first_s, cost.then_s, cost.then_cpu_s))
+        found.append((name, f"{cost.found:,}", *seconds, f"{cost.fetched / MIB:.1f}", f"{all_bytes / MIB:.0f}"))
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=int, default=1_000_000, help="archived records")
-    parser.add_argument("--base", type=int, default=250_000, help="records of a day")
-    parser.add_argument("--rounds", type=int, default=3)
-    wanted = parser.parse_args()
+def report(records: int, rounds: int, seed: int) -> str:
+    """Of so many records, in days of at most `DAY`."""
     with tempfile.TemporaryDirectory(prefix="shipper-tiers-") as name:
         folder = Path(name)
         data = folder / "data"
         data.mkdir()
-        objects = fill(data, wanted.records, wanted.base, folder)
-        header = (HEADER[0].format(records=wanted.records), *HEADER[1:])
-        print(table([header, *rows(data, objects, wanted.rounds)]))
-
-
-if __name__ == "__main__":
-    main()
+        days = -(-records // DAY)
+        objects = fill(data, days, -(-records // days), seed, folder)
+        header = (HEADER[0].format(records=records), *HEADER[1:])
+        return table([header, *rows(data, objects, rounds)])
