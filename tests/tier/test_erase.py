@@ -6,17 +6,21 @@ import orjson
 import pytest
 
 from shipper.archive.manifest import Manifest
+from shipper.clock import iso
 from shipper.errors import ShipperError
+from shipper.objects.folder import FolderStore
 from shipper.tier.audit import pending_acts
 from shipper.tier.erase_archive import ArchivedRecords
 from tests.campaign.forms import rounds
 from tests.tier.days import at, day
-from tests.tier.erased import ALICE, DAYS, Folder, Killed, in_this_process, kill_at, lines_of
+from tests.tier.erased import ALICE, DAYS, NOW, Folder, Killed, in_this_process, kill_at, lines_of
 
 BOB = "user_id:bob"
 ALL = 3 * len(DAYS)
 """Records of alice's, and of bob's."""
 STRIDE = rounds(47, 1)
+PART = f"warm/backend/{day(20)}.parquet"
+UNTIL = NOW + 5 * 86_400
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +147,49 @@ def test_an_archive_that_is_away_is_named_and_the_rest_is_erased(folder):
     shutil.rmtree(folder.data / "archive", ignore_errors=True)
     (folder.data / "away").rename(folder.data / "archive")
     assert (folder.erase().is_whole, folder.found(ALICE), folder.problems()) == (True, 0, [])
+
+
+@pytest.fixture
+def says(monkeypatch):
+    """What the store says of the part from now on."""
+    head = FolderStore.head
+    said = {}
+
+    def told(self, key):
+        found = head(self, key)
+        return found._replace(**said) if found is not None and key == PART else found
+
+    monkeypatch.setattr(FolderStore, "head", told)
+    return said
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"locked_until": UNTIL}, f"locked until {iso(UNTIL)}; run the same erase again then"),
+        ({"legal_hold": True}, "under a legal hold; release it, then run the same erase again"),
+        ({"readable": False}, "which can't be read at once; first: shipper tier restore --since"),
+        ({"readable": False, "restoring": True}, "run the same erase again when it can be read"),
+    ],
+)
+def test_a_part_that_its_store_keeps_is_named_and_left_as_it_is(folder, says, told, why):
+    """All else of the subject goes; the same erasure does the rest when it may."""
+    before = (folder.data / "archive" / PART).read_bytes()
+    says |= told
+    report = folder.erase()
+    (refused,) = report.refused
+    assert (refused[:3], why in refused.refused) == (("warm", "backend", day(20)), True)
+    assert ("warm", "backend", day(20)) not in lines_of(report.erased)
+    assert (report.is_whole, folder.found(ALICE), (folder.data / "archive" / PART).read_bytes()) == (False, 2, before)
+
+    says.clear()
+    assert (folder.erase().is_whole, folder.found(ALICE), folder.problems()) == (True, 0, [])
+
+
+def test_a_lock_that_is_over_keeps_nothing(folder, says):
+    """Its time stays written on the object."""
+    says |= {"locked_until": NOW - 1}
+    assert (folder.erase().is_whole, folder.found(ALICE)) == (True, 0)
 
 
 def test_cut_off_at_any_boundary_it_is_done_by_the_next_one(folder, tmp_path, monkeypatch):
