@@ -23,6 +23,8 @@ pytestmark = pytest.mark.timeout(3600)
 KILLS = rounds(4, 50)
 """At random moments, of each life."""
 DAYS = rounds(2, 20)
+CHOSEN = 0.7 if FULL else 0.4
+"""Of the mornings."""
 PLACES = ["folder", "versitygw"]
 DATASETS = ("backend", "audit")
 ERASED = ("u2", "u4")
@@ -168,10 +170,10 @@ def killed_now_and_then(life: Life, fault: Faults, mended: Callable[[], None] = 
 
 
 def some_mornings(chance: random.Random) -> list[int]:
-    """Most of those on which a day is due for something."""
+    """Some of those on which a day is due for something."""
     due = {first + number for first in (8, 9, 31, 32, 366) for number in range(DAYS)}
     last = {31 - 1, 366 + DAYS}
-    return sorted({morning for morning in due if chance.random() < 0.7} | last)
+    return sorted({morning for morning in due if chance.random() < CHOSEN} | last)
 
 
 def killed_some_time(life: Life, chance: random.Random, usual_s: float, fault: Faults) -> None:
