@@ -108,6 +108,7 @@ class Family:
         if listing is None:
             self.stale = True
             return []
+        seen = listing.files({tracked.node for tracked in self.files if tracked.packed})
         matching = Matching(
             self.base,
             self.handles,
@@ -115,14 +116,14 @@ class Family:
             held=[tracked for tracked in self.files if tracked.away],
         )
         try:
-            matched = matching.known(listing.seen)
+            matched = matching.known(seen)
         except (Moved, Unfinished):
             self.stale = True
             return []
         self.departed.moved += matching.elsewhere
-        new = [] if self.frozen else [self._first_sight(s) for s, t in zip(listing.seen, matched, strict=True) if not t]
+        new = [] if self.frozen else [self._first_sight(s) for s, t in zip(seen, matched, strict=True) if not t]
         fresh = {tracked.path: tracked for tracked in new}
-        found = [t or fresh.get(s.path) for s, t in zip(listing.seen, matched, strict=True)]
+        found = [t or fresh.get(s.path) for s, t in zip(seen, matched, strict=True)]
         self._found, self._left = [tracked for tracked in found if tracked is not None], matching.left
         self.departed.unclaimed = [tracked for tracked in new if tracked.path != self.base]
         return new

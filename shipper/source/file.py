@@ -88,6 +88,11 @@ class Tracked:
         return compressed(self.path)
 
     @property
+    def spent(self) -> bool:
+        """Whether nothing of it will ever be read, wherever its number puts it among the others."""
+        return self.packed and self.done and self.handle is None and not self.unread
+
+    @property
     def pinned(self) -> bool:
         """Whether its handle must be kept: rotated and unread, it can be deleted at any time."""
         return self.handle is not None and (self.away or (self.path != self.family and not self.done))

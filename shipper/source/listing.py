@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
 from shipper.source.content import SETTLED_NS
@@ -21,9 +21,15 @@ class Moved(Exception):
 
 
 class Listing(NamedTuple):
-    """Oldest first. A compressed file is not listed while that which it is made of stands there."""
+    """Oldest first."""
 
     seen: list[Seen]
+    copies: frozenset[str] = frozenset()
+    """Paths of compressed files that what they are made of stands beside: they are being written, or were kept."""
+
+    def files(self, known: Container[tuple[int, int]]) -> list[Seen]:
+        """Without copies, but for those whose node is `known`: they were none when they were first seen."""
+        return [one for one in self.seen if one.path not in self.copies or one.node in known]
 
 
 def stamp(folder: str) -> Stamp | None:
@@ -71,7 +77,7 @@ class Folders:
         names = reading_order(name, self._of(folder, mark).get(name, ()))
         paths = dict.fromkeys([*elsewhere, *(os.path.join(folder, one) for one in names)])
         seen = {path: found for path in paths if (found := look_at(path)) is not None}
-        return Listing([one for path, one in seen.items() if not _other(path, seen)])
+        return Listing(list(seen.values()), frozenset(path for path in seen if _is_copy(path, seen)))
 
     def _of(self, folder: str, mark: Stamp | None) -> dict[str, list[str]]:
         known = self._names.get(folder)
@@ -83,9 +89,10 @@ class Folders:
         return names
 
 
-def _other(path: str, seen: Container[str]) -> bool:
-    """Whether the same file stands there in another form that is preferred."""
-    return any(one in seen for one in preferred(path))
+def _is_copy(path: str, seen: Mapping[str, Seen]) -> bool:
+    """Tools that compress hand the time on to their result: what is older than the file with the same number was made
+    of another one, before a rotation put this one there."""
+    return any(one in seen and seen[path].modified >= seen[one].modified for one in preferred(path))
 
 
 def _by_family(folder: str) -> dict[str, list[str]]:

@@ -38,7 +38,7 @@ def read(family: Family, turn: Turn) -> bool:
     """Hands on whole lines, oldest file first; True when it stopped for the budget."""
     head: list[Tracked] = []
     family.busy = family.waits = False
-    for tracked in list(family.files):
+    for tracked in [one for one in family.files if not one.spent]:
         newer = tracked is not family.files[-1]
         if head and tracked.offset > 0:
             _give_up(head, family, turn)

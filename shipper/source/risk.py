@@ -65,4 +65,5 @@ def _at_risk(base: str, known: list[Progress], folders: Folders) -> bool:
         listing = folders.family(base)
     except OSError:
         return True
-    return listing is None or unread_behind_live(base, known, listing.seen, holds_on_disk)
+    nodes = {(progress.device, progress.inode) for progress in known if compressed(progress.path)}
+    return listing is None or unread_behind_live(base, known, listing.files(nodes), holds_on_disk)

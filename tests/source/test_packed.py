@@ -173,6 +173,44 @@ def test_a_compressed_file_is_none_while_it_is_being_written(data, log, form):
     assert follower.context.metrics.lost_bytes == 0
 
 
+@pytest.mark.parametrize("running", [True, False])
+def test_a_compressed_file_stays_where_it_is_while_others_are_rotated_past_it(data, log, form, running):
+    """supervisord moves `.1` and `.2` on, and knows nothing of `.2.gz`."""
+    follower = Follower(data, log)
+    for number in range(4):
+        append(log, b"%d\n" % number)
+        when = 1e9 + number
+        os.utime(log, (when, when))
+        assert follower.look() == [b"%d" % number]
+        if not running:
+            follower.close()
+        rotate(log)
+        if number == 1:
+            modified = sibling(log, 2).stat().st_mtime
+            os.utime(pack(sibling(log, 2), form), (modified, modified))
+        if not running:
+            follower = Follower(data, log)
+        assert follower.look() == []
+    assert sibling(log, 2).exists() and sibling(log, f"2.{form}").exists()
+    assert follower.context.metrics.lost_bytes == 0
+    sibling(log, 2).unlink()
+    assert [line for _ in range(6) for line in follower.look()] == []
+
+
+def test_a_first_start_reads_what_was_compressed_before_others_got_its_number(data, log, form):
+    """By its time; a copy that somebody kept beside the file is not read."""
+    for number in range(3):
+        path = sibling(log, 1 + number)
+        path.write_bytes(b"%d\n" % number)
+        pack(path, form)
+        os.utime(sibling(log, f"{1 + number}.{form}"), (1e9, 1e9))
+    sibling(log, 2).write_bytes(b"newer\n")
+    os.utime(sibling(log, 2), (1e9 + 9, 1e9 + 9))
+    sibling(log, 3).write_bytes(b"2\n")
+    os.utime(sibling(log, 3), (1e9, 1e9))
+    assert sorted(read_once(data, log)) == [b"0", b"1", b"2", b"newer"]
+
+
 def test_a_line_that_a_rotation_cut_is_put_together_over_a_compressed_file(data, log, form):
     """Its head stands at the end of the archive, its rest in the live file."""
     append(log, numbered(0, 50) + b'{"n"')

@@ -105,6 +105,15 @@ def test_a_compressed_sibling_is_read_when_it_was_read_to_its_end(log):
     assert (before, would_be_rotated_away(after, Folders())) == (True, False)
 
 
+def test_a_copy_that_is_being_compressed_is_not_waited_for(log):
+    """What it is made of is what counts."""
+    log.rename(log.with_name("x.log.1"))
+    files = [committed(log.with_name("x.log.1"), 4)]
+    files[0].family = str(log)
+    log.with_name("x.log.1.gz").write_bytes(b"half")
+    assert not would_be_rotated_away(files, Folders())
+
+
 def test_a_source_without_files_has_nothing_to_lose(tmp_path):
     """Standard input waits."""
     assert not would_be_rotated_away([], Folders())
