@@ -200,7 +200,10 @@ def damaged(life: Life, chance: random.Random) -> None:
     """An object is changed or lost where it lies: it is named, and nothing that depends on it goes on."""
     key = chance.choice(life.parts() or [""])
     if key:
-        with life.damaged(key, chance.choice([life.flip, life.lose])):
+        stored = life.objects.head(key)
+        # What a bucket holds can only be covered by another version.
+        ways = [life.flip] if stored is not None and stored.legal_hold else [life.flip, life.lose]
+        with life.damaged(key, chance.choice(ways)):
             assert [problem["key"] for problem in life.verify()["problems"]] == [key]
             life.move()
         life.check(moved=False)
