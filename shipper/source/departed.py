@@ -43,9 +43,9 @@ class Departed:
         self._lose(tracked, count, "bytes were gone before they were read", hint)
 
     def _claims(self, tracked: Tracked) -> bool:
-        """Whether a file that was seen for the first time may be this one, compressed or unpacked: of one of which
-        nothing was read there are no bytes to know it by."""
-        now = next((one for one in self.unclaimed if one.packed != tracked.packed), None)
+        """Whether a file that was seen for the first time may be this one in another form: of one of which nothing was
+        read there are no bytes to know it by."""
+        now = next((one for one in self.unclaimed if one.packed or tracked.packed), None)
         if now is not None:
             self.unclaimed.remove(now)
         return now is not None

@@ -322,6 +322,24 @@ def test_a_compressed_file_that_goes_unread_is_counted_by_what_it_says_of_itself
     assert "its size unpacked is an estimate" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("before", ["", "gz"])
+def test_one_of_which_nothing_was_read_is_no_loss_when_it_is_compressed(data, log, form, before):
+    """There are no bytes to know it by, and all of it is read."""
+    append(log, numbered(0, 10))
+    rotate(log)
+    if before:
+        pack(sibling(log, 1), before)
+    first = Follower(data, log)
+    first.look(commit=False)
+    first.close()
+    if before:
+        sibling(log, 1).write_bytes(gzip.decompress(sibling(log, f"1.{before}").read_bytes()))
+        sibling(log, f"1.{before}").unlink()
+    pack(sibling(log, 1), form)
+    assert read_once(data, log) == rows(0, 10)
+    assert lost(data) == 0
+
+
 # ── a source of its own ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
