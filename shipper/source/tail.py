@@ -1,4 +1,4 @@
-"""`type: tail` follows log files: growth, rotation with siblings `.1`, `.2`, …, truncation, restart where it stopped.
+"""`type: tail` follows log files: growth, rotation to `.1`, `.2.gz`, …, truncation, restart where it stopped.
 
     sources:
       - type: tail
@@ -7,7 +7,8 @@
 
 A notice of the file system is a hint; a look every `poll_s` is the truth. What is read is committed only with the batch
 that it became, so after a crash the same bytes are read again. A line that a rotation cut in two is put together. The
-file itself is the buffer: while the sinks hold, nothing is read, and a file that is rotated away stays open.
+file itself is the buffer: while the sinks hold, nothing is read, and a file that is rotated away stays open. Files that
+gzip or zstd compressed are read too, as siblings or, where a pattern means them, once from beginning to end.
 """
 
 import os
@@ -45,7 +46,10 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    paths: list[str] = Field(min_length=1, description="Globs of the live files; rotated siblings belong to them.")
+    paths: list[str] = Field(
+        min_length=1,
+        description="Globs of the live files; rotated siblings belong to them. `.gz` and `.zst` are read once.",
+    )
     exclude: list[str] = Field(default=[], description="Globs of files to leave alone.")
     dataset: str = Field(default="backend", description="`event.dataset` of the records.")
     timezone: str = Field(default="UTC", description="IANA zone of times that carry none.")
