@@ -11,6 +11,8 @@ from shipper.source.content import SETTLED_NS
 from shipper.source.cursor import Seen, base_name, preferred, reading_order
 
 ATTEMPTS = 6
+COARSE_S = 2.0
+"""Times that are handed on may lose as much: some tools and file systems count whole seconds, or two."""
 NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 
 Stamp = tuple[int, int, int]
@@ -92,7 +94,8 @@ class Folders:
 def _is_copy(path: str, seen: Mapping[str, Seen]) -> bool:
     """Tools that compress hand the time on to their result: what is older than the file with the same number was made
     of another one, before a rotation put this one there."""
-    return any(one in seen and seen[path].modified >= seen[one].modified for one in preferred(path))
+    younger = seen[path].modified + COARSE_S
+    return any(one in seen and younger >= seen[one].modified for one in preferred(path))
 
 
 def _by_family(folder: str) -> dict[str, list[str]]:

@@ -2,6 +2,8 @@
 
 import gzip
 import os
+import shutil
+import subprocess
 import zlib
 
 import pytest
@@ -211,6 +213,44 @@ def test_a_first_start_reads_what_was_compressed_before_others_got_its_number(da
     assert sorted(read_once(data, log)) == [b"0", b"1", b"2", b"newer"]
 
 
+@pytest.mark.parametrize("command", [["gzip", "-9"], ["zstd", "-9", "-q", "--rm"]], ids=["gzip", "zstd"])
+def test_looks_on_while_a_tool_compresses(data, log, command):
+    """Whatever the tool does in between, and with other files rotated past it."""
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"there is no {command[0]} here")
+    random = numbered(0, 40_000).replace(b"}", b',"x":"%s"}' % os.urandom(20).hex().encode())
+    append(log, random)
+    rotate(log)
+    follower = Follower(data, log, block=1 << 16)
+    with subprocess.Popen([*command, sibling(log, 1)]) as tool:
+        while tool.poll() is None:
+            follower.look()
+    for _ in range(3):
+        append(log, b"new\n")
+        follower.look()
+    lines = [line for _, line in follower.rows]
+    assert lines == [*random.split(), *[b"new"] * 3]
+    assert not sibling(log, 1).exists()
+    follower.close()
+    assert read_once(data, log) == []
+    assert lost(data) == 0
+
+
+def test_a_time_that_lost_its_fraction_makes_no_second_file(data, log, form):
+    """Some tools hand on whole seconds; both stand there for a moment."""
+    append(log, numbered(0, 100))
+    rotate(log)
+    plain, target = sibling(log, 1), sibling(log, f"1.{form}")
+    os.utime(plain, (1e9 + 0.9, 1e9 + 0.9))
+    follower = Follower(data, log)
+    assert follower.look() == rows(0, 100)
+    target.write_bytes(FORMS[form](plain.read_bytes()))
+    os.utime(target, (1e9, 1e9))
+    assert follower.look() == []
+    plain.unlink()
+    assert [line for _ in range(4) for line in follower.look()] == []
+
+
 def test_a_line_that_a_rotation_cut_is_put_together_over_a_compressed_file(data, log, form):
     """Its head stands at the end of the archive, its rest in the live file."""
     append(log, numbered(0, 50) + b'{"n"')
@@ -407,6 +447,29 @@ def test_the_last_line_of_an_old_log_needs_no_end(data, tmp_path, form):
     assert follower.look() == [b"1", b"2"]
     follower.close()
     assert read_once(data, path) == []
+
+
+@pytest.mark.parametrize("content", [b"1\n2", b"1\n" * 50_000 + b"2"])
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_last_line_that_may_be_stored_is_cut_the_same_way_after_a_crash(data, tmp_path, content, damaged):
+    """It was intended, and its batch was never committed."""
+    path = tmp_path / "old.log.gz"
+    path.write_bytes(gzip.compress(content) + b"damage" * 9 * damaged)
+    first = Follower(data, path, block=4096)
+    while True:
+        first.clock.advance(2)
+        batch = next(first._batches)
+        if batch.clocked:
+            first.state.commit_intent(batch)
+            break
+        first.state.commit(batch)
+    first.close()
+    second = Follower(data, path, block=4096)
+    second.look()
+    again = next(one for one in second.batches if len(one))
+    assert (again.lines, again.event_id(0), again.odd) == (batch.lines, batch.event_id(0), batch.odd)
+    assert len({event_id for event_id, _ in second.rows}) == len(second.rows) == len(batch.lines)
+    assert bool(lost(data)) == damaged
 
 
 def test_a_dated_file_that_is_compressed_later_is_not_read_again(data, log):
