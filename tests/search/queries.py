@@ -83,3 +83,14 @@ def table(text):
 QUERIES = [
     query for text in (WORDS, KEYWORDS, NUMBERS, ODD, TIMES, ADDRESSES, OBJECTS, TOGETHER) for query in table(text)
 ]
+
+CUTS = [
+    ("2025-11-20T10:01:00.123456Z", None),
+    (None, "2025-11-20T10:01:00.123456Z"),
+    ("2025-11-20T10:00:09Z", "2025-11-20T10:01:00Z"),
+    ("2025-11-21", None),
+    (None, "2025-11-21"),
+    ("1960-01-01", "2500-01-01"),
+    ("2025-11-20T23:59:59.999Z", "2025-11-21T00:00:00.001Z"),
+]
+"""`since` and `until` that cut `odd_lines` in two, at a record, and between days."""

@@ -12,6 +12,19 @@ from shipper.store.segments import Limits, Segments
 
 NOW = 1_767_225_600.0
 """2026-01-01T00:00:00Z"""
+HOUR = 3600.0
+AT_THE_BOUNDS = ("2025-12-31T23:59:59.9Z", "2026-01-01T00:00:00Z", "2026-01-01T10:00:00Z", "2026-01-02T00:00:00Z")
+BOUNDS = [
+    (None, None, [3, 2, 1, 0]),
+    (NOW, None, [3, 2, 1]),
+    (NOW + 10 * HOUR, None, [3, 2]),
+    (NOW + 10 * HOUR + 0.001, None, [3]),
+    (None, NOW, [0]),
+    (None, NOW + 10 * HOUR, [1, 0]),
+    (NOW, NOW + 24 * HOUR, [2, 1]),
+    (NOW + 48 * HOUR, None, []),
+]
+"""`since`, `until`, and which of the records with those times lie between."""
 
 
 def record(number, time="2026-01-01T10:00:00Z", **fields):

@@ -19,9 +19,7 @@ from shipper.store.columns import select_all
 from shipper.store.read import Reader
 from tests.search import archived as archived_docs
 from tests.search.archived import PLACE, part_key, put, state_of
-from tests.search.stored import NOW, record, store
-
-HOUR = 3600.0
+from tests.search.stored import AT_THE_BOUNDS, BOUNDS, record, store
 
 
 class Bucket:
@@ -136,22 +134,10 @@ def test_slices_leave_nothing_out_and_double_nothing(folder, monkeypatch):
     assert folder.find("seq:>=11000") == [doc for doc in expected if orjson.loads(doc)["seq"] >= 11_000]
 
 
-@pytest.mark.parametrize(
-    ("since", "until", "numbers"),
-    [
-        (None, None, [3, 2, 1, 0]),
-        (NOW, None, [3, 2, 1]),
-        (NOW + 10 * HOUR, None, [3, 2]),
-        (NOW + 10 * HOUR + 0.001, None, [3]),
-        (None, NOW + 10 * HOUR, [1, 0]),
-        (NOW, NOW + 24 * HOUR, [2, 1]),
-        (NOW + 48 * HOUR, None, []),
-    ],
-)
+@pytest.mark.parametrize(("since", "until", "numbers"), BOUNDS)
 def test_since_is_included_and_until_is_not(folder, since, until, numbers):
     """As in the hot store."""
-    times = ("2025-12-31T23:59:59.9Z", "2026-01-01T00:00:00Z", "2026-01-01T10:00:00Z", "2026-01-02T00:00:00Z")
-    docs = [record(number, time) for number, time in enumerate(times)]
+    docs = [record(number, time) for number, time in enumerate(AT_THE_BOUNDS)]
     folder.put(*docs)
     assert folder.find(since=since, until=until) == [docs[number] for number in numbers]
     assert folder.count(since=since, until=until) == len(numbers)

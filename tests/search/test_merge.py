@@ -10,9 +10,7 @@ from shipper.search.store import Question
 from shipper.state import State
 from shipper.store.read import Reader
 from shipper.store.segments import Limits, Segments
-from tests.search.stored import NOW, record, store
-
-HOUR = 3600.0
+from tests.search.stored import AT_THE_BOUNDS, BOUNDS, NOW, record, store
 
 
 def nothing(day, reason):
@@ -78,23 +76,10 @@ def test_limit_stops_before_older_days(tmp_path):
     assert answer(tmp_path, limit=1) == [record(1, "2026-01-02T10:00:00Z")]
 
 
-@pytest.mark.parametrize(
-    ("since", "until", "numbers"),
-    [
-        (None, None, [3, 2, 1, 0]),
-        (NOW, None, [3, 2, 1]),
-        (NOW + 10 * HOUR, None, [3, 2]),
-        (NOW + 10 * HOUR + 0.001, None, [3]),
-        (None, NOW, [0]),
-        (None, NOW + 10 * HOUR, [1, 0]),
-        (NOW, NOW + 24 * HOUR, [2, 1]),
-        (NOW + 48 * HOUR, None, []),
-    ],
-)
+@pytest.mark.parametrize(("since", "until", "numbers"), BOUNDS)
 def test_since_is_included_and_until_is_not(tmp_path, since, until, numbers):
     """Two intervals that meet have no record in common, and none between them."""
-    times = ("2025-12-31T23:59:59.9Z", "2026-01-01T00:00:00Z", "2026-01-01T10:00:00Z", "2026-01-02T00:00:00Z")
-    docs = [record(number, time) for number, time in enumerate(times)]
+    docs = [record(number, time) for number, time in enumerate(AT_THE_BOUNDS)]
     store(tmp_path, *docs)
     assert answer(tmp_path, since=since, until=until) == [docs[number] for number in numbers]
     assert counted(tmp_path, since=since, until=until) == len(numbers)

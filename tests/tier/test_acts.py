@@ -10,9 +10,8 @@ from tests.tier.world import Killed, World, at, day
 
 
 @pytest.fixture
-def world(tmp_path, monkeypatch):
+def world(tmp_path):
     """The first day of all was about to be published."""
-    monkeypatch.setattr("os.fsync", lambda _: None)
     made = World(_made(tmp_path / "whole"), now=at(8))
     made.store(day(0), 1, 2, 3)
     made.run()

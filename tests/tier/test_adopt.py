@@ -13,9 +13,8 @@ from tests.tier.world import World, at, day
 
 
 @pytest.fixture
-def world(tmp_path, monkeypatch):
+def world(tmp_path):
     """A day of which warm and cold have a copy, and another machine."""
-    monkeypatch.setattr("os.fsync", lambda _: None)
     made = World(tmp_path, now=at(8))
     made.store(day(0), 1, 2, 3)
     for _ in made.on(8, 9, 31):

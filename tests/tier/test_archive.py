@@ -19,11 +19,6 @@ DOCS = [record(number, day(0)) for number in (1, 2, 3)]
 KEY = f"warm/backend/{day(0)}.parquet"
 
 
-@pytest.fixture(autouse=True)
-def no_power_cut(monkeypatch):
-    monkeypatch.setattr("os.fsync", lambda _: None)
-
-
 @pytest.fixture
 def world(tmp_path):
     made = World(tmp_path)

@@ -30,9 +30,8 @@ def exporter():
 
 
 @pytest.fixture
-def world(tmp_path, exporter, monkeypatch):
+def world(tmp_path, exporter):
     """One day is archived, with a record of alice's and one of bob's; a search has fetched a piece of it."""
-    monkeypatch.setattr("os.fsync", lambda _: None)
     made = World(tmp_path, objects=lambda folder: Faulty(FolderStore(folder)), now=at(8))
     made.exporter = exporter
     written = _exported(made, ["alice", "bob"])

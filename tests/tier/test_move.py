@@ -11,12 +11,6 @@ from tests.tier.slow_objects import SlowFolder
 from tests.tier.world import Killed, World, at, day
 
 
-@pytest.fixture(autouse=True)
-def no_power_cut(monkeypatch):
-    """Waiting for the disk takes most of the time."""
-    monkeypatch.setattr("os.fsync", lambda _: None)
-
-
 @pytest.fixture
 def world(tmp_path):
     """Two datasets of one day, which is old enough to leave the hot store."""

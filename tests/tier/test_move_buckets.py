@@ -23,11 +23,6 @@ from tests.tier.world import Killed, World, at, day, record
 CLASSES = {"warm": {"until": "30d", "storage_class": "STANDARD_IA"}, "cold": {"until": "365d"}}
 
 
-@pytest.fixture(autouse=True)
-def no_power_cut(monkeypatch):
-    monkeypatch.setattr("os.fsync", lambda _: None)
-
-
 def world_in(bucket, tmp_path, **policy):
     made = World(tmp_path, lambda _: bucket.store(), now=at(8), **policy)
     made.store(day(0), 1, 2, 3)

@@ -105,6 +105,15 @@ def cluster(elasticsearch, name, tmp_path, exporter):
     made.state.close()
 
 
+def two_days_go_by(cluster):
+    """Each record is found once at any time, and is in the archive alone at the end."""
+    for _ in range(2):
+        assert cluster.run().failed == []
+        assert cluster.found() == Counter(cluster.written)
+        cluster.clock.advance(86_400)
+    assert (cluster.indices(), sorted(cluster.archived())) == ([], sorted(cluster.written))
+
+
 def test_a_day_goes_into_the_archive_and_its_index_is_deleted(cluster):
     """With what came while it was in grace; a record that comes still later makes the index anew, and is added."""
     assert cluster.run().failed == []
@@ -116,11 +125,7 @@ def test_a_day_goes_into_the_archive_and_its_index_is_deleted(cluster):
     assert (cluster.indices(), cluster.found()) == ([], Counter(cluster.written))
     cluster.add(70)
     assert (len(cluster.hot()), cluster.found()) == (1, Counter(cluster.written))
-    for _ in range(2):
-        assert cluster.run().failed == []
-        assert cluster.found() == Counter(cluster.written)
-        cluster.clock.advance(86_400)
-    assert (cluster.indices(), sorted(cluster.archived())) == ([], sorted(cluster.written))
+    two_days_go_by(cluster)
 
 
 @on_8
@@ -131,11 +136,7 @@ def test_killed_on_its_way_in_each_record_is_found_once(cluster, step):
         cluster.run(kill_at=step)
     assert cluster.found() == Counter(cluster.written)
     cluster.add(60)
-    for _ in range(2):
-        assert cluster.run().failed == []
-        assert cluster.found() == Counter(cluster.written)
-        cluster.clock.advance(86_400)
-    assert (cluster.indices(), sorted(cluster.archived())) == ([], sorted(cluster.written))
+    two_days_go_by(cluster)
 
 
 @on_8

@@ -17,11 +17,6 @@ PART = f"warm/backend/{day(0)}.parquet"
 MANIFEST = f"warm/backend/{day(0)}.manifest.json"
 
 
-@pytest.fixture(autouse=True)
-def no_power_cut(monkeypatch):
-    monkeypatch.setattr("os.fsync", lambda _: None)
-
-
 @pytest.fixture
 def world(tmp_path):
     """Two days in warm, two datasets each, the hot copies gone."""
