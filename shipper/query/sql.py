@@ -24,7 +24,7 @@ from shipper.query.tree import (
     Wild,
     Words,
 )
-from shipper.query.words import longest_literal, words_regex
+from shipper.query.words import any_case_regex, longest_literal, words_regex
 
 COLUMNS = {field.name: field.kind for field in TABLE if field.column}
 """The typed columns: `long` is a BIGINT, `double` a DOUBLE, `date` a TIMESTAMPTZ, all other kinds are VARCHAR."""
@@ -107,12 +107,22 @@ def _words(words: tuple[Pattern, ...]) -> Condition:
     `*piece*`. Not with AND: within another CASE, DuckDB would take both of every value."""
     match words:
         case ((Wild.MANY, str(piece), Wild.MANY),):
-            return lambda value: Where(f"contains(lower({value}), ?)", (piece,))
-    literal, regex = longest_literal(words), words_regex(words)
-    return lambda value: Where(
-        f"(CASE WHEN contains(lower({value}), ?) THEN regexp_matches(lower({value}), ?) ELSE false END)",
-        (literal, regex),
-    )
+            return _any_case(piece)
+    has, regex = _any_case(longest_literal(words)), words_regex(words)
+
+    def condition(value: str) -> Where:
+        first = has(value)
+        exact = f"regexp_matches(lower({value}), ?)"
+        return Where(f"(CASE WHEN {first.sql} THEN {exact} ELSE false END)", (*first.values, regex))
+
+    return condition
+
+
+def _any_case(literal: str) -> Condition:
+    """Whether a text in lower case would hold a literal."""
+    if literal.isascii():
+        return lambda value: Where(f"regexp_matches({value}, ?)", (any_case_regex(literal),))
+    return lambda value: Where(f"contains(lower({value}), ?)", (literal,))
 
 
 # ── intervals ─────────────────────────────────────────────────────────────────────────────────────────────────────────

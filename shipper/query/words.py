@@ -28,6 +28,10 @@ WORD_CHARACTERS = "".join(rf"\x{{{first:x}}}-\x{{{last:x}}}" for first, last in 
 _WORD_CHARACTER = re.compile("[" + "".join(rf"\U{first:08x}-\U{last:08x}" for first, last in RANGES) + "]")
 
 
+ALSO_LOWER = {"i": "\u0130", "k": "\u212a"}
+"""Beside A to Z, the only characters whose lower case is ASCII."""
+
+
 def lower(text: str) -> str:
     """Lower case, one character for one, as the stores do it."""
     return text.lower() if text.isascii() else "".join(character.lower()[0] for character in text)
@@ -62,6 +66,16 @@ def words_regex(words: tuple[Pattern, ...]) -> str:
     other = f"[^{WORD_CHARACTERS}]"
     found = f"{other}+".join(_regex(word, one) for word in words)
     return rf"(?:\A|{other}){found}(?:{other}|\z)"
+
+
+def any_case_regex(literal: str) -> str:
+    """RE2 that finds in a text what is a lower-case ASCII literal in its lower case: quicker than making that."""
+    return "".join(
+        f"[{character}{character.upper()}{ALSO_LOWER.get(character, '')}]"
+        if character.isalpha()
+        else re.escape(character)
+        for character in literal
+    )
 
 
 def pattern_regex(pattern: Pattern) -> str:

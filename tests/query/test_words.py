@@ -2,13 +2,14 @@
 
 import re
 
+import duckdb
 import pytest
 import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shipper.query.tree import Wild
-from shipper.query.words import WORD_CHARACTERS, lower, words_of, words_regex
+from shipper.query.words import WORD_CHARACTERS, any_case_regex, lower, words_of, words_regex
 
 
 @pytest.mark.parametrize(
@@ -54,3 +55,20 @@ def test_a_phrase_is_consecutive_words(phrase, text):
     words = re.findall("[abä_]+", joined)
     expected = any(words[place : place + len(phrase)] == phrase for place in range(len(words)))
     assert (compiled.search(joined) is not None) == expected
+
+
+def test_a_literal_is_found_in_any_case():
+    """Exactly where DuckDB's lower case has it, of every character there is."""
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789_ "
+    with duckdb.connect() as connection:
+        connection.execute(
+            "CREATE TABLE changed AS SELECT chr(code::INTEGER) AS text FROM range(1, 1114112) t(code) "
+            "WHERE code NOT BETWEEN 55296 AND 57343 AND (code < 128 OR lower(chr(code::INTEGER)) <> chr(code::INTEGER))"
+        )
+        query = "SELECT text FROM changed WHERE regexp_matches(text, ?) <> contains(lower(text), ?)"
+        assert connection.execute("SELECT count(*) > 1000 FROM changed").fetchone() == (True,)
+        assert [connection.execute(query, [any_case_regex(each), each]).fetchall() for each in letters] == [[]] * 38
+        found = connection.execute(
+            "SELECT regexp_matches('a s\u212a\u0130p!', ?)", [any_case_regex("skip!")]
+        ).fetchone()
+    assert found == (True,)
