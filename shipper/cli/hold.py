@@ -145,7 +145,7 @@ def _told(protection: Protection, one: str, several: str) -> int:
 
 def _show(found: list[Hold]) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("ID", "QUERY", "SINCE", "UNTIL", "REASON", "BY", "ADDED"):
+    for name in ("id", "query", "since", "until", "reason", "by", "added"):
         table.add_column(name, overflow="fold")
     for one in found:
         reason = f"{one.reason} (released: {one.why})" if one.released is not None else one.reason
