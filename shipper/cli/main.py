@@ -136,7 +136,7 @@ def _leave_what_is_under_way(code: int) -> None:
     run is stopped, may get no answer for minutes: it is taken up by the next run, as after a crash."""
     if threading.active_count() == 1:
         return
-    with suppress(OSError):
+    with suppress(OSError, ValueError):  # nobody reads it any more, or it is closed
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code)
