@@ -200,10 +200,7 @@ def damaged(life: Life, chance: random.Random) -> None:
     """An object is changed or lost where it lies: it is named, and nothing that depends on it goes on."""
     key = chance.choice(life.parts() or [""])
     if key:
-        stored = life.objects.head(key)
-        # What a bucket holds can only be covered by another version.
-        ways = [life.flip] if stored is not None and stored.legal_hold else [life.flip, life.lose]
-        with life.damaged(key, chance.choice(ways)):
+        with life.damaged(key, chance.choice([life.flip, life.lose])):
             assert [problem["key"] for problem in life.verify()["problems"]] == [key]
             life.move()
         life.check(moved=False)

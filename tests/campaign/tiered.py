@@ -224,8 +224,11 @@ class Life:
         self._bucket.client.put_object(**there, Body=flipped(self.objects.get(key)), Metadata=metadata)
 
     def lose(self, key: str) -> None:
-        """Somebody deletes an object."""
-        self.objects.delete(key)
+        """Somebody deletes an object; where there are versions, nobody sees them any more."""
+        if self._bucket is None:
+            self.objects.delete(key)
+        else:
+            self._bucket.client.delete_object(Bucket=self._bucket.name, Key=f"archive/{key}")
 
     @contextmanager
     def damaged(self, key: str, damage: Callable[[str], None]) -> Iterator[None]:
