@@ -65,7 +65,7 @@ def where(tree: Node) -> Where:
             fields = FREE_TEXT if field is None else (field,)
             return _join(" OR ", [_any_value(name, condition) for name in fields])
         case Equals(field, text):
-            return _any_value(field, lambda value: Where(f"{value} = ?", (text,)))
+            return _equals(field, text)
         case Like(field, pattern):
             return _any_value(field, _like(pattern))
         case Between():
@@ -81,6 +81,15 @@ def _join(operator: str, parts: list[Where]) -> Where:
     sql = operator.join(part.sql for part in parts)
     values = tuple(value for part in parts for value in part.values)
     return Where(f"({sql})", values)
+
+
+def _equals(field: str, text: str) -> Where:
+    """Only what begins like a list has to be looked into. Said so, DuckDB leaves out row groups by their statistics."""
+    exact = _any_value(field, lambda value: Where(f"{value} = ?", (text,)))
+    if COLUMNS.get(field) not in AS_TEXT or text.startswith("["):
+        return exact
+    column = quoted(field)
+    return Where(f"({column} = ? OR (starts_with({column}, '[') AND {exact.sql}))", (text, *exact.values))
 
 
 def _like(pattern: Pattern) -> Condition:

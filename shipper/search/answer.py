@@ -9,6 +9,7 @@ from shipper.query.sql import Where
 from shipper.query.tree import Everything, Node
 from shipper.search.picked import MOST, Read, Row, documents, hits, tables
 from shipper.search.slices import groups_of, narrowed, slices
+from shipper.store.read import Snapshot, view
 
 CHUNK = 500
 """Rows fetched from DuckDB at a time."""
@@ -18,7 +19,6 @@ class Files(NamedTuple):
     """The files of a day."""
 
     connection: Any
-    """With the view `records` over them."""
     documents: Any
     """Another one, for `picked.documents`."""
     names: Sequence[str]
@@ -54,7 +54,13 @@ def _newest(files: Files, known: dict[str, Table], asked: Where, limit: int) -> 
             return
 
 
+def records(connection: Any, files: Sequence[str], name: str = "records") -> None:
+    """Makes a view over files. It takes a while, so only where it is needed."""
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {view(connection, Snapshot(list(files), [], 0))}")
+
+
 def _by_groups(files: Files, asked: Where, limit: int, by_columns: bool) -> Iterator[Row]:
+    records(files.connection, files.names)
     given = 0
     for piece in _where_it_is(files, asked, limit, by_columns):
         for row in _rows(files.connection, both(piece, asked), limit and limit - given):

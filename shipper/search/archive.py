@@ -25,11 +25,11 @@ from shipper.objects.store import Missing, NeedsRestore, ObjectStore
 from shipper.objects.thaw import SPEEDS
 from shipper.query.sql import Where
 from shipper.query.tree import Everything, Node
-from shipper.search.answer import Files, answer
+from shipper.search.answer import Files, answer, records
 from shipper.search.condition import condition
 from shipper.search.possible import may_answer, parts_of
 from shipper.search.store import Follower, Question
-from shipper.store.read import UTC, Snapshot, open_duckdb, view
+from shipper.store.read import UTC, open_duckdb
 
 CACHE = "cache"
 """Folder of the cache below the data folder."""
@@ -131,8 +131,8 @@ class ArchiveStore:
         several = _supplemented(found)
         given = 0
         last: tuple[Any, Any] | None = None
-        with self.connect(found) as connection, closing(self._uncached()) as other:
-            files = Files(connection, other, self._files(found), self._read, self._scratch)
+        with self._connected(found) as (connection, names), closing(self._uncached()) as other:
+            files = Files(connection, other, names, self._read, self._scratch)
             for doc, *key in answer(files, question.tree, condition(question, day), 0 if several else limit):
                 if several and key[1] and tuple(key) == last:
                     continue
@@ -162,8 +162,7 @@ class ArchiveStore:
             if before:
                 files = [self._files([each]), self._files(before)]
                 for name, paths in zip(("later", "sooner"), files, strict=True):
-                    records = view(connection, Snapshot(paths, [], 0))
-                    connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {records}")
+                    records(connection, paths, name)
                 doubled += _number(connection, "later", Where(f"({asked.sql}) AND {_SOONER}", asked.values))
             before.append(each)
         return doubled
@@ -172,17 +171,21 @@ class ArchiveStore:
 
     @contextmanager
     def connect(self, found: Sequence[Found]) -> Iterator[Any]:
-        """A DuckDB connection with the view `records` over some parts: `columns.COLUMNS`, then `doc`.
+        """As `_connected`, with the view `records` over the parts: `columns.COLUMNS`, then `doc`."""
+        with self._connected(found) as (connection, files):
+            records(connection, files)
+            yield connection
 
-        Its errors become ours, on one line. Raises `NeedsRestore`, and what the store of a part raises.
-        """
+    @contextmanager
+    def _connected(self, found: Sequence[Found]) -> Iterator[tuple[Any, list[str]]]:
+        """A DuckDB connection, and how it names some parts. Its errors become ours, on one line. Raises `NeedsRestore`,
+        and what the store of a part raises."""
         import duckdb  # noqa: PLC0415  (a tenth of a second that only a search pays)
 
         try:
             files = self._files(found)
             with closing(self._cursor()) as connection:
-                connection.execute(f"CREATE TEMP VIEW records AS {view(connection, Snapshot(files, [], 0))}")
-                yield connection
+                yield connection, files
         except (duckdb.Error, OSError) as error:
             raise self._failure(found) or ShipperError(_reason(str(error), found)) from error
 

@@ -410,3 +410,15 @@ def test_a_place_that_cannot_be_opened_is_named(remote):
         lambda place: (_ for _ in ()).throw(Unreachable("no key")),
     )
     assert remote.find("seq:0", told=[("2026.01.01", "no key")]) == []
+
+
+def test_what_no_row_group_can_have_is_not_fetched(remote, monkeypatch):
+    """An id beside all those that there are: the footer says so."""
+    monkeypatch.setattr("shipper.archive.ranges.SMALL", 0)
+    noise = random.Random(3)
+    remote.put(*(record(number, "2026-01-01T10:00:00Z", more=str(noise.random()) * 20) for number in range(6000)))
+    remote.find("event.id:zzz")
+    fetched = remote.store.reading.fetched
+    remote.find("event.id:*zzz")
+
+    assert fetched < remote.store.reading.fetched
