@@ -8,6 +8,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from threading import Thread
 from typing import Any, NamedTuple
 
 from shipper.objects.s3_errors import Unsupported
@@ -21,6 +22,9 @@ LARGEST_COPY_BYTES = 5 << 30
 
 Call = Callable[..., Any]
 """`call(operation, **arguments)`."""
+
+ABORT_WITHIN_S = 2.0
+"""So long somebody who wants to end waits for an upload to be given up; the next one to the same key does it too."""
 
 
 class Part(NamedTuple):
@@ -107,22 +111,31 @@ class Multipart(NamedTuple):
                 MultipartUpload={"Parts": sent},
                 **conditions,
             )
-        except BaseException:
+        except Exception:
             self._abort([upload])
+            raise
+        except BaseException:
+            # Somebody has pressed Ctrl-C, maybe because this very server does not answer.
+            aborting = Thread(target=self._abort, args=([upload],), daemon=True)
+            aborting.start()
+            aborting.join(ABORT_WITHIN_S)
             raise
         return answer, sent
 
     def _send_all(self, going: "_Going", upload: str) -> list[dict[str, Any]]:
         pool = ThreadPoolExecutor(self.parallel, thread_name_prefix="s3-part")
-        sent = []
+        sent, wait = [], True
         try:
             running = {pool.submit(going.send, upload, part): part for part in going.parts}
             for done in as_completed(running):
                 sent.append(done.result())
                 if going.told is not None:
                     going.told(running[done].stop - running[done].start)
+        except BaseException as error:
+            wait = isinstance(error, Exception)
+            raise
         finally:
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(wait=wait, cancel_futures=True)
         return sorted(sent, key=lambda each: int(each["PartNumber"]))
 
     def _left(self) -> Iterator[str]:
