@@ -121,9 +121,10 @@ def is_sibling(path: str, patterns: Iterable[str]) -> bool:
 
 
 def reading_order(base: str, names: Iterable[str]) -> list[str]:
-    """The names that belong to `base`, oldest first: highest number, …, `.1`, the file itself."""
+    """The names that belong to `base`, oldest first: highest number, …, `.1`, the file itself; of two with the same
+    number the compressed one, which was rotated before."""
     family = [name for name in names if name == base or base_name(name) == base]
-    return sorted(family, key=lambda name: (-(rotation_number(name) or 0), name == base))
+    return sorted(family, key=lambda name: (-(rotation_number(name) or 0), name == base, not compressed(name)))
 
 
 def preferred(name: str) -> list[str]:

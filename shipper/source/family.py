@@ -50,6 +50,8 @@ class Family:
     """`--once`: files seen for the first time from now on are left to the next run."""
     stale: bool = True
     """Something moved: the folder has to be listed again."""
+    placed: bool = True
+    """The order of `files` is known, so they may be read."""
     busy: bool = True
     """Something of it is not as far as it can be: it takes more than a look at the live file."""
     waits: bool = False
@@ -63,12 +65,13 @@ class Family:
     _late_look_at: float = float("-inf")
 
     def knows(self, known: Iterable[Progress]) -> None:
-        """Takes up the files of an earlier run; the first look finds where they are now."""
+        """Takes up the files of an earlier run; the first look finds where they are now, and their order."""
         self.files = [Tracked.of(progress) for progress in known]
+        self.placed = not self.files
 
     def quiet(self, now: float) -> bool:
         """Whether nothing happened, told by one look at the live file. Raises `OSError`."""
-        if self.stale or self.busy or self.departed or not self.files or self._grew_late(now):
+        if self.stale or self.busy or not self.placed or self.departed or not self.files or self._grew_late(now):
             return False
         last = self.files[-1]
         try:
@@ -139,7 +142,7 @@ class Family:
         for tracked in self.files[:-1]:
             self._keep_open(tracked)
         self._found, self._left, self.skip_before = None, [], None
-        self.stale, self.busy = False, True
+        self.stale, self.busy, self.placed = False, True, True
 
     def _live_in_place(self) -> bool:
         if not self.files:
@@ -219,7 +222,6 @@ class Family:
             return False
         if not tracked.open(tracked.path):
             self.stale = True
-            self.handles.unpacked(tracked)
             return False
         self.handles.used(tracked)
         return True

@@ -111,8 +111,8 @@ def _read_file(tracked: Tracked, family: Family, turn: Turn, hold: bool = False)
             return False
         if tracked.handle is not None or family.reopen(tracked):
             _read_open(tracked, family, turn, hold)
-            if isinstance(tracked.handle, Packed) and not hold:
-                _look_at_end(tracked, family, turn)
+            if isinstance(tracked.handle, Packed):
+                _look_at_end(tracked, family, turn, hold)
     except Unfinished:
         family.stale = True
         return False
@@ -120,15 +120,20 @@ def _read_file(tracked: Tracked, family: Family, turn: Turn, hold: bool = False)
         turn.refused(tracked.path, error)
         family.busy = True
         return False
+    finally:
+        if tracked.handle is None:
+            family.handles.unpacked(tracked)
     return True
 
 
-def _look_at_end(tracked: Tracked, family: Family, turn: Turn) -> None:
+def _look_at_end(tracked: Tracked, family: Family, turn: Turn, hold: bool) -> None:
     """What was unpacked may end where it must not."""
     end = tracked.ends()
     if end is End.OPEN or (end is not End.SHORT and turn.budget <= 0):
         return
     family.handles.unpacked(tracked)
+    if hold:
+        return
     if end is End.SHORT and turn.last:
         log.say("warning", "a compressed file is not complete, its rest is left to the next run", path=tracked.path)
     elif end is End.BROKEN and not turn.exact:

@@ -168,7 +168,7 @@ class Tail:
     def _read(self, families: list[Family], turn: Turn) -> bool:
         for family in families:
             self._refused.clear()
-            if read(family, turn):
+            if family.placed and read(family, turn):
                 # The next round begins with those that had no turn.
                 self._families.move_to_end(family.base)
                 family.due = turn.now
@@ -236,7 +236,10 @@ class Tail:
         self._families.start(self._context.state.files().values(), self._clock.monotonic())
         if not self._families:
             log.say("warning", "no file matches yet, waiting for one", paths=", ".join(self._config.paths))
-        self._look(list(self._families.values()), self._clock.monotonic())
+        due = list(self._families.values())
+        for _ in range(RESTLESS):
+            self._look(due, self._clock.monotonic())
+            due = [family for family in due if not family.placed]
 
     # ── special runs ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -255,6 +258,10 @@ class Tail:
 
     def _say_unfinished(self) -> None:
         for family in self._families.values():
+            if not family.placed:
+                log.say(
+                    "warning", "names kept moving, or a compressed file is not complete: left alone", path=family.base
+                )
             if count := family.unfinished():
                 log.say("warning", "the last line has no end yet and was left alone", path=family.base, bytes=count)
 

@@ -251,6 +251,71 @@ def test_a_time_that_lost_its_fraction_makes_no_second_file(data, log, form):
     assert [line for _ in range(4) for line in follower.look()] == []
 
 
+def test_a_line_is_put_together_past_a_compressed_file_between_its_halves(data, log, form):
+    """An old one that kept the number that the second half has now."""
+    append(log, b"old\n")
+    assert read_once(data, log) == [b"old"]
+    rotate(log)
+    rotate(log)
+    os.utime(pack(sibling(log, 2), form), (1e9, 1e9))
+    assert read_once(data, log) == []
+    append(log, b'{"n"')
+    rotate(log)
+    append(log, b":0}\n" + numbered(1, 9))
+    rotate(log)
+    rotate(log)
+    assert sibling(log, 2).exists() and sibling(log, 3).exists()
+    assert read_once(data, log) == rows(0, 9)
+
+
+def test_what_is_not_whole_is_not_compared(data, log, form):
+    """The plain file is gone before the other is written: it is neither another file nor lost."""
+    append(log, os.urandom(3000).hex().encode() + b"\n")
+    rotate(log)
+    append(log, b"1\n")
+    assert len(read_once(data, log)) == 2
+    content = sibling(log, 1).read_bytes()
+    sibling(log, 1).unlink()
+    whole = FORMS[form](content)
+    follower = Follower(data, log)
+    for size in (0, 20, len(whole) // 2, len(whole)):
+        sibling(log, f"1.{form}").write_bytes(whole[:size])
+        assert follower.look() == []
+    append(log, b"2\n")
+    assert follower.look() == [b"2"]
+    assert follower.context.metrics.lost_bytes == 0
+
+
+def test_with_once_what_cannot_be_told_apart_is_left_to_the_next_run(data, log, capsys):
+    """It says so."""
+    append(log, numbered(0, 500))
+    rotate(log)
+    append(log, b"1\n")
+    assert len(read_once(data, log)) == 501
+    whole = gzip.compress(sibling(log, 1).read_bytes())
+    sibling(log, 1).unlink()
+    sibling(log, "1.gz").write_bytes(whole[:99])
+    append(log, b"2\n")
+    assert read_once(data, log) == []
+    assert capsys.readouterr().err.count("left alone") == 1
+    sibling(log, "1.gz").write_bytes(whole)
+    assert read_once(data, log) == [b"2"]
+
+
+def test_what_only_begins_alike_is_another_file(data, log, form):
+    """One is held by its handle, the other was compressed; both go on differently."""
+    append(log, b"starting\n")
+    follower = Follower(data, log)
+    follower.look()
+    append(log, numbered(0, 10))
+    log.unlink()
+    sibling(log, 1).write_bytes(b"starting\n" + numbered(20, 40))
+    pack(sibling(log, 1), form)
+    log.touch()
+    lines = [line for _ in range(3) for line in follower.look()]
+    assert sorted(lines) == sorted([*rows(0, 10), b"starting", *rows(20, 40)])
+
+
 def test_a_line_that_a_rotation_cut_is_put_together_over_a_compressed_file(data, log, form):
     """Its head stands at the end of the archive, its rest in the live file."""
     append(log, numbered(0, 50) + b'{"n"')
@@ -261,6 +326,19 @@ def test_a_line_that_a_rotation_cut_is_put_together_over_a_compressed_file(data,
     pack(sibling(log, 1), form)
     append(log, b":50}\n" + numbered(51, 60))
     assert read_once(data, log) == rows(50, 60)
+
+
+def test_a_line_may_go_on_over_any_number_of_compressed_files(data, log, form):
+    """Empty ones: none waits for another that waits for it."""
+    append(log, b'{"n"')
+    for _ in range(UNPACKED_AT_ONCE + 3):
+        rotate(log, keep=20)
+        for number in range(19, 0, -1):
+            if sibling(log, f"{number}.{form}").exists():
+                sibling(log, f"{number}.{form}").rename(sibling(log, f"{number + 1}.{form}"))
+        pack(sibling(log, 1), form)
+    append(log, b":0}\n")
+    assert read_once(data, log) == [b'{"n":0}']
 
 
 def test_what_was_not_committed_is_read_again_under_the_same_id(data, log, form):
@@ -408,9 +486,10 @@ def test_a_pattern_that_means_the_plain_name_means_the_compressed_one(data, tmp_
 
 
 @pytest.mark.parametrize("once", [True, False])
-def test_many_old_logs_are_unpacked_a_few_at_a_time(data, tmp_path, once, monkeypatch):
+@pytest.mark.parametrize("each", [1000, 440], ids=["large", "little more than a block"])
+def test_many_old_logs_are_unpacked_a_few_at_a_time(data, tmp_path, once, each, monkeypatch):
     """And no more files are open than may be; none is begun anew."""
-    count, each = OPEN_FILES + 10, 1000
+    count = OPEN_FILES + 10
     backfill(tmp_path / "old", count, each=each)
     unpacked = []
     monkeypatch.setattr(Packed, "_unpack", lambda self, real=Packed._unpack: (unpacked.append(self), real(self))[1])
@@ -437,6 +516,29 @@ def test_other_content_under_the_same_name_is_another_file(data, tmp_path):
     path.rename(tmp_path / "away")
     path.write_bytes(gzip.compress(numbered(400, 500)))
     assert read_once(data, path) == rows(400, 500)
+
+
+def test_other_content_is_read_also_where_the_first_was_passed_over(data, tmp_path):
+    """Its inode may be the same."""
+    path = tmp_path / "old.log.gz"
+    path.write_bytes(gzip.compress(numbered(0, 10)))
+    assert read_once(data, path, start="end") == []
+    path.write_bytes(gzip.compress(numbered(10, 30)))
+    assert read_once(data, path) == rows(10, 30)
+
+
+def test_files_that_may_not_be_opened_keep_no_other_waiting(data, tmp_path, monkeypatch):
+    """More of them than are unpacked at a time."""
+    backfill(tmp_path / "old", UNPACKED_AT_ONCE + 3)
+    real = os.open
+
+    def refuse(path, *rest, **more):
+        if str(path).endswith(".gz") and not str(path).endswith(f"{UNPACKED_AT_ONCE + 2}.log.gz"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *rest, **more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert len(read_once(data, tmp_path / "old" / "*.gz")) == 100
 
 
 def test_the_last_line_of_an_old_log_needs_no_end(data, tmp_path, form):
