@@ -39,18 +39,9 @@ def adopt(objects: ObjectStore, place: str, state: State) -> int:
     return len(keys) if keys and _kept(state, place, changes) else 0
 
 
-def last_receipt(objects: ObjectStore) -> int:
-    """The highest number that there is; 0: none."""
-    return max(_numbers(objects), default=0)
-
-
-def _numbers(objects: ObjectStore) -> list[int]:
-    return receipt_numbers(stored.key for stored in objects.list(RECEIPTS))
-
-
 def _receipts(objects: ObjectStore) -> list[str]:
     """Keys of all receipts, without a gap: what lies behind one would be neither searched nor ever deleted."""
-    numbers = _numbers(objects)
+    numbers = receipt_numbers(stored.key for stored in objects.list(RECEIPTS))
     for expected, number in enumerate(numbers, 1):
         if number != expected:
             raise _refusal(objects, receipt_key(expected), "is missing")
