@@ -9,16 +9,6 @@ from shipper.errors import UsageError
 from tests.source.follower import Follower, read_once
 
 
-@pytest.fixture
-def data(tmp_path):
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def log(tmp_path):
-    return tmp_path / "backend.out.log"
-
-
 def rotate(log, keep=3):
     """As supervisor does it: the oldest goes, the others move up, a new file begins."""
     for number in range(keep, 0, -1):

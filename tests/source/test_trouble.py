@@ -16,16 +16,6 @@ from tests.source.follower import Follower, read_once
 from tests.source.test_tail import append, rotate
 
 
-@pytest.fixture
-def data(tmp_path):
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def log(tmp_path):
-    return tmp_path / "backend.out.log"
-
-
 def lost(data):
     state = State(data / "state.db")
     count = sum(progress.lost for progress in state.files().values())
