@@ -5,7 +5,6 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +16,8 @@ MOST = 20_000
 """Records whose rows are kept in memory. With more of a day, all pages have to be read."""
 FIRST, LARGEST = 500, 4000
 """Records that are read together: the first ones are to come soon."""
+BYTES = 16 << 20
+"""Of their pages, unless a single one is longer."""
 IN_A_GROUP = 16
 """Pages of a row group: DuckDB's threads share the work by these."""
 
@@ -78,9 +79,7 @@ def documents(
     connection: Any, wanted: Iterable[Hit], known: dict[str, Table], read: Read, scratch: Path
 ) -> Iterator[Row]:
     """The records that were found, in their order. The connection must not keep footers: each file has another."""
-    rest, most = iter(wanted), FIRST
-    while some := list(islice(rest, most)):
-        most = min(2 * most, LARGEST)
+    for some in _batches(wanted, known):
         with _small_file(some, known, read, scratch) as (path, rows):
             docs = connection.execute(
                 "SELECT doc FROM (SELECT unnest(?::BIGINT[]) AS row, unnest(range(?)) AS place) "
@@ -89,6 +88,21 @@ def documents(
             )
             for hit in some:
                 yield docs.fetchone()[0], hit.time, hit.id
+
+
+def _batches(wanted: Iterable[Hit], known: dict[str, Table]) -> Iterator[list[Hit]]:
+    batch: list[Hit] = []
+    most, size, last = FIRST, 0, -1
+    for hit in wanted:
+        page = known[hit.file].page(known[hit.file].page_of(hit.row))
+        more = page.bytes if page.start != last else 0
+        if batch and (len(batch) == most or size + more > BYTES):
+            yield batch
+            batch, size, most = [], 0, min(2 * most, LARGEST)
+        batch.append(hit)
+        size, last = size + more, page.start
+    if batch:
+        yield batch
 
 
 @contextmanager

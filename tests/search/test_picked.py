@@ -91,6 +91,15 @@ def test_too_many_records_are_read_as_ever(archives, monkeypatch):
     assert new.find("user.id:user7", 31) == old.find("user.id:user7", 31)
 
 
+@pytest.mark.parametrize("most", [1, 3000])
+def test_long_documents_are_read_a_few_at_a_time(archives, monkeypatch, most):
+    """And one that is longer than all that, alone."""
+    monkeypatch.setattr(picked, "BYTES", most)
+    new, old = archives
+
+    assert new.find("user.id:user7") == old.find("user.id:user7")
+
+
 def test_systems_without_memory_files_have_others(archives, monkeypatch):
     """That go with the answer."""
     new, old = archives
