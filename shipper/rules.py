@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shipper import log
+from shipper.detect.files import files_below
 from shipper.detect.rule import Problem, Ruleset
 from shipper.detect.secrets import SecretRules, load_secret_rules
 from shipper.detect.sigma import load_rules
@@ -94,7 +95,7 @@ def fingerprint(paths: Sequence[Path]) -> Fingerprint:
 
 def _stamps(paths: Sequence[Path]) -> Iterator[tuple[str, int, int]]:
     for path in paths:
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        for file in files_below(path) if path.is_dir() else [path]:
             try:
                 stat = file.stat()
             except OSError:

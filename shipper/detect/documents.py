@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from shipper.detect.files import files_below
 from shipper.detect.rule import Problem
 
 SUFFIXES = (".yml", ".yaml")
@@ -81,7 +82,7 @@ def rule_files(paths: Sequence[Path]) -> Iterator[Path | Problem]:
         if not path.exists():
             yield Problem(path, 1, "no such file or folder")
             continue
-        inside = sorted(found for found in path.rglob("*") if found.suffix in SUFFIXES and found.is_file())
+        inside = [found for found in files_below(path) if found.suffix in SUFFIXES and found.is_file()]
         for file in [path] if path.is_file() else inside:
             if file.resolve() not in seen:
                 seen.add(file.resolve())

@@ -15,6 +15,7 @@ from typing import Any
 import hyperscan
 import orjson
 
+from shipper.detect.files import files_below
 from shipper.detect.find import Hit, search
 from shipper.detect.gitleaks import SecretRule, read_rules
 from shipper.detect.leaves import Leaf, leaves
@@ -198,7 +199,7 @@ def load_secret_rules(paths: Iterable[Path]) -> SecretRules:
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            yield from sorted(path.rglob("*.toml"))
+            yield from (file for file in files_below(path) if file.suffix == ".toml")
         else:
             yield path
 

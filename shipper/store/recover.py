@@ -83,7 +83,7 @@ def fresh_state(data: Path) -> None:
 def found(data: Path, streams: Iterable[str] = FOLDERS) -> Iterator[Found]:
     """Every file below the data folder whose name is that of a segment of these streams."""
     for stream in streams:
-        for path in sorted((data / FOLDERS[stream]).glob("*/*")):
+        for path in sorted(_inside(data / FOLDERS[stream])):
             if name := _NAME.fullmatch(path.name):
                 yield Found(stream, path.parent.name, int(name[1]), name[2], path)
 
@@ -118,14 +118,16 @@ def _check_segment(segment: Segment, path: Path) -> None:
 
 
 def _cut(path: Path, length: int) -> None:
-    if path.stat().st_size > length:
-        with path.open("rb+") as file:
-            file.truncate(length)
-            os.fsync(file.fileno())
+    with suppress(FileNotFoundError):  # a mover may have deleted it since
+        if path.stat().st_size > length:
+            with path.open("rb+") as file:
+                file.truncate(length)
+                os.fsync(file.fileno())
 
 
 def _temporary(data: Path, streams: Iterable[str]) -> list[Path]:
-    return [path for stream in streams for path in (data / FOLDERS[stream]).glob("*/*.parquet.tmp")]
+    inside = [path for stream in streams for path in _inside(data / FOLDERS[stream])]
+    return [path for path in inside if path.name.endswith(".parquet.tmp")]
 
 
 def _remove(paths: list[Path]) -> None:
@@ -138,9 +140,22 @@ def _remove(paths: list[Path]) -> None:
 
 def _remove_empty(data: Path, streams: Iterable[str]) -> None:
     """Folders of days whose last file was deleted, by somebody who was killed right then."""
-    for folder in [folder for stream in streams for folder in (data / FOLDERS[stream]).glob("*/")]:
+    for folder in [folder for stream in streams for folder in _entries(data / FOLDERS[stream])]:
         with suppress(OSError):
             folder.rmdir()
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    for day in _entries(folder):
+        yield from _entries(day)
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What is in a folder; nothing if it is none. `glob` fails on a day that a mover removes while it looks."""
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def remove_spills(folder: Path) -> None:

@@ -6,6 +6,7 @@ import shutil
 import sys
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -181,6 +182,24 @@ def test_a_day_that_a_mover_deletes_meanwhile_is_missed_by_nobody(data, monkeypa
         return found
 
     monkeypatch.setattr("shipper.store.recover.listed", deleted_behind_the_list)
+    with closing(State(data / "state.db")) as state:
+        recover(data, state)
+        assert [segment.number for segment in listed(state)] == [1]
+
+
+def test_a_day_that_a_mover_deletes_while_its_folder_is_looked_for_is_no_error(data, monkeypatch):
+    """Its folder was listed, and is gone when it is opened."""
+    gone = data / "hot/2025.11.23"
+    real = Path.iterdir
+
+    def deleted_first(folder):
+        if folder == gone and folder.exists():
+            with closing(State(data / "state.db")) as state:
+                state.run(StateChange("DELETE FROM segments WHERE number = ?", (2,)))
+            shutil.rmtree(folder)
+        return real(folder)
+
+    monkeypatch.setattr(Path, "iterdir", deleted_first)
     with closing(State(data / "state.db")) as state:
         recover(data, state)
         assert [segment.number for segment in listed(state)] == [1]
