@@ -26,8 +26,9 @@ from shipper.search.merge import count
 from shipper.search.store import Question, Store
 from shipper.state import State
 from shipper.store.read import Reader
+from shipper.tier.adopt import adopt
 from shipper.tier.hold import Holds
-from shipper.tier.policy import DAY_S, end_of
+from shipper.tier.policy import DAY_S, end_of, stages
 
 ELASTICSEARCH = "elasticsearch"
 
@@ -58,6 +59,12 @@ class Everywhere:
 
     def holds(self) -> Holds:
         return Holds(self.state, self.count, self.place)
+
+    def adopt(self) -> None:
+        """Takes over archives that `state.db` knows nothing of. Raises `ShipperError` when one can't be read."""
+        if self.plan.tiers is not None:
+            for place in dict.fromkeys(stage.place for stage in stages(self.plan.tiers, "")):
+                adopt(self.place(place), place, self.state)
 
     @property
     def missing(self) -> str:

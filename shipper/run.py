@@ -22,6 +22,7 @@ from shipper.model import Batch
 from shipper.state import State
 from shipper.store.recover import fresh_state as begin_anew
 from shipper.store.recover import refuse_lost_state
+from shipper.tier.policy import stages
 from shipper.tier.quiet import Rest
 from shipper.tiering import DailyMove
 from shipper.writer import Abandoned, Writer
@@ -196,7 +197,7 @@ def where_records_go(plan: Plan, state: State, now: float) -> str:
     """A note for `shipper search`, which may be called with another environment.
 
     When the last run stored records in Elasticsearch and this one does not, it says so: `left`, in seconds since the
-    epoch, and after how long (`hot_s`) no hot store would have them, if there is such a time.
+    epoch, and after how long (`hot_s`) no hot store would have them, if there is such a time. `places`: of the archive.
     """
     sinks = [part.module.__name__.rpartition(".")[2] for part in plan.parts["sinks"]]
     note: dict[str, Any] = {"pipeline": str(plan.path.absolute()), "sinks": sinks}
@@ -210,6 +211,8 @@ def where_records_go(plan: Plan, state: State, now: float) -> str:
             note |= {"left": left, "hot_s": plan.tiers.hot if plan.tiers is not None else last.get("hot_s")}
     elif plan.tiers is not None:
         note["hot_s"] = plan.tiers.hot
+    if plan.tiers is not None:
+        note["places"] = list(dict.fromkeys(stage.place for stage in stages(plan.tiers, "")))
     return orjson.dumps(note).decode()
 
 

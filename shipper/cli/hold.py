@@ -16,7 +16,7 @@ from shipper.archive.ledger import Hold
 from shipper.cli.tier_common import FORMAT, PIPELINE
 from shipper.cli.tier_plan import chosen
 from shipper.clock import Clock, SystemClock, iso, parse_when
-from shipper.errors import UsageError
+from shipper.errors import ShipperError, UsageError
 from shipper.everywhere import Everywhere
 from shipper.lock import hold as lock
 from shipper.lock import make_data_folder
@@ -54,10 +54,10 @@ def add(
         raise UsageError(f"--since {since} is not before --until {until}; nothing would be on hold")
     if not reason.strip():
         raise UsageError("--reason: say in a few words why, for who wants to delete it later")
-    with _holds(ctx.obj.data, pipeline) as holds:
+    with _holds(ctx.obj.data, pipeline) as (holds, unknown):
         number, protection = holds.add(query, low, high, reason.strip(), clock.now())
-    click.echo(f"hold {number} is in force: {_days(protection)}")
-    return _told(protection, "has a legal hold of the bucket now", "have a legal hold of the bucket now")
+    click.echo(f"hold {number} is in force: {_days(protection, unknown)}")
+    return _told(protection, unknown, "has a legal hold of the bucket now", "have a legal hold of the bucket now")
 
 
 @hold.command("list")
@@ -84,10 +84,10 @@ def list_(ctx: click.Context, *, everything: bool, form: str) -> None:
 @click.pass_context
 def release(ctx: click.Context, pipeline: Path | None, *, number: int, reason: str) -> int:
     """End a hold. What it kept expires from now on as everything else; legal holds that it set are taken off."""
-    with _holds(ctx.obj.data, pipeline) as holds:
+    with _holds(ctx.obj.data, pipeline) as (holds, unknown):
         protection = holds.release(number, reason.strip(), SystemClock().now())
     click.echo(f"hold {number} is released")
-    return _told(protection, "has no legal hold of ours any more", "have no legal hold of ours any more")
+    return _told(protection, unknown, "has no legal hold of ours any more", "have no legal hold of ours any more")
 
 
 def checked(query: str, option: str) -> None:
@@ -105,14 +105,20 @@ def listed_object(one: Hold) -> dict[str, object]:
 
 
 @contextmanager
-def _holds(data: Path, pipeline: Path | None) -> Iterator[Holds]:
-    """For who changes them: with the lock of all who delete."""
+def _holds(data: Path, pipeline: Path | None) -> Iterator[tuple[Holds, str]]:
+    """For who changes them, with the lock of all who delete; and why it is not known what is archived, if so."""
     selected = chosen(data, pipeline)
     make_data_folder(data)
     with ExitStack() as stack:
         stack.enter_context(closing(lock(data, "move")))
         state = stack.enter_context(closing(State(data / "state.db")))
-        yield stack.enter_context(closing(Everywhere(data, state, selected))).holds()
+        everywhere = stack.enter_context(closing(Everywhere(data, state, selected)))
+        unknown = ""
+        try:
+            everywhere.adopt()
+        except ShipperError as error:
+            unknown = str(error)
+        yield everywhere.holds(), unknown
 
 
 def _when(text: str | None, name: str, clock: Clock) -> str:
@@ -122,9 +128,11 @@ def _when(text: str | None, name: str, clock: Clock) -> str:
         raise UsageError(f"--{name}: {error}") from None
 
 
-def _days(protection: Protection) -> str:
+def _days(protection: Protection, unknown: str) -> str:
     """Which archived days it keeps; what is hot is kept too, and told by no list."""
     days = [f"{dataset or '-'} {day}" for dataset, day in protection.days]
+    if not days and unknown:
+        return "it is asked at every delete; what is archived is not known here yet"
     if not days:
         return "no archived day has such a record yet; of what is hot, and of what comes, it is asked at every delete"
     more = f" and {len(days) - SHOWN} more" if len(days) > SHOWN else ""
@@ -132,7 +140,7 @@ def _days(protection: Protection) -> str:
     return f"it keeps {many}: {', '.join(map(printable, days[:SHOWN]))}{more}"
 
 
-def _told(protection: Protection, one: str, several: str) -> int:
+def _told(protection: Protection, unknown: str, one: str, several: str) -> int:
     """The exit code."""
     if protection.objects:
         click.echo(
@@ -140,7 +148,9 @@ def _told(protection: Protection, one: str, several: str) -> int:
         )
     for problem in protection.problems:
         click.echo(f"shipper hold: the bucket's own hold was not changed: {problem}", err=True)
-    return 1 if protection.problems else 0
+    if unknown:
+        click.echo(f"shipper hold: objects that are archived already were not looked at: {unknown}", err=True)
+    return 1 if protection.problems or unknown else 0
 
 
 def _show(found: list[Hold]) -> None:

@@ -1,6 +1,7 @@
 """Where the records of a data folder are: in the folder itself, in Elasticsearch, in both, and in an archive."""
 
 import os
+import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
@@ -11,10 +12,10 @@ from typing import Any, NamedTuple
 import orjson
 
 from shipper.archive import names
-from shipper.archive.ledger import Archived, archived, days_in_grace
+from shipper.archive.ledger import Archived, archived, chain, days_in_grace
 from shipper.archive.reading import Reading
 from shipper.clock import iso
-from shipper.errors import UsageError
+from shipper.errors import ShipperError, UsageError
 from shipper.objects.thaw import Fees
 from shipper.search.embedded import EmbeddedStore
 from shipper.search.store import Store
@@ -27,6 +28,8 @@ TIERS = (HOT, *names.TIERS)
 ELASTICSEARCH = "elasticsearch"
 ADDRESSES = ("ELASTICSEARCH_URL", "ELASTICSEARCH_CLOUD_ID")
 """Variables that the shipped pipeline takes the address of Elasticsearch from."""
+EMPTY = "empty_archives"
+"""Key in `meta`: places that a search has found to be empty. Nobody else writes there, so it looks once."""
 
 
 class Noted(NamedTuple):
@@ -38,6 +41,8 @@ class Noted(NamedTuple):
     """Since when records no longer go to Elasticsearch, as they did before, in seconds since the epoch."""
     hot_s: float | None = None
     """The age at which they would have left it for the archive."""
+    places: tuple[str, ...] = ()
+    """Of the archive."""
 
 
 class Stores(NamedTuple):
@@ -67,11 +72,12 @@ def stores(data: Path, tiers: Sequence[str] = TIERS, reading: Reading | None = N
         State(data / "state.db", readonly=True).close()
     cooler = [tier for tier in tiers if tier != HOT]
     if noted is None:
-        return Stores(found, missing)
+        return Stores(found, missing or (_not_here(data) if cooler else ""))
     left = noted if noted.left is not None and len(found) == 1 else None
     if not cooler:
         return Stores(found, missing, left=left)
     place = _places(data, noted)
+    missing = "; ".join(filter(None, (missing, _take_over(data, noted, place))))
     return Stores([*found, *_in_archive(data, place, cooler, reading or Reading())], missing, place, left)
 
 
@@ -86,6 +92,37 @@ def elsewhere(chosen: Stores, since: float | None, now: float) -> str:
         return ""
     until = f"{iso(left)[:19]}Z"
     return f"records up to {until} went to Elasticsearch, which is not asked; set {' or '.join(ADDRESSES)} as then"
+
+
+def _not_here(data: Path) -> str:
+    """Of Elasticsearch alone, on a machine that has stored nothing: which archive is not searched, or nothing."""
+    config, path = _pipeline(None)
+    value = config.read_document(path).value
+    tiers = value.get("tiers") if isinstance(value, dict) else None
+    named = [stage.get("to", "") for stage in (tiers or {}).values() if isinstance(stage, dict)]
+    buckets = [place for place in named if str(place).startswith("s3://")]
+    if not buckets:
+        return ""
+    return f"{buckets[0]} is not searched, for {data} knows nothing of it; search with the --data of its shipper run"
+
+
+def _take_over(data: Path, noted: Noted, place: Callable[[str], Any]) -> str:
+    """Takes over an archive that `state.db` knows nothing of, as that of a new machine before its first move; returns
+    why that can't be done, or nothing."""
+    with closing(State(data / "state.db", readonly=True)) as state:
+        empty = orjson.loads(state.meta(EMPTY, "[]"))
+        unknown = [name for name in noted.places if name not in empty and not chain(state, name)[0]]
+    if not unknown:
+        return ""
+    try:
+        with closing(State(data / "state.db")) as state:
+            for name in unknown:
+                if not import_module("shipper.tier.adopt").adopt(place(name), name, state):
+                    empty.append(name)
+            state.set_meta(EMPTY, orjson.dumps(empty).decode())
+    except (ShipperError, sqlite3.Error) as error:
+        return f"what is archived is not known here yet, so it is not searched: {error}"
+    return ""
 
 
 def _in_archive(data: Path, place: Callable[[str], Any], tiers: Sequence[str], reading: Reading) -> list[Store]:
@@ -150,7 +187,9 @@ def noted_by_run(data: Path) -> Noted | None:
     finally:
         state.close()
     pipeline = Path(note["pipeline"]) if note.get("pipeline") else None
-    return Noted(pipeline, tuple(note.get("sinks", ())), note.get("left"), note.get("hot_s"))
+    return Noted(
+        pipeline, tuple(note.get("sinks", ())), note.get("left"), note.get("hot_s"), tuple(note.get("places", ()))
+    )
 
 
 def _in_elasticsearch(data: Path, noted: Noted | None) -> tuple[list[Store], str]:

@@ -7,14 +7,30 @@ import click
 
 from shipper.archive import ledger
 from shipper.archive.ledger import Move
+from shipper.archive.names import RECEIPTS
+from shipper.build import Plan
 from shipper.clock import iso
 from shipper.errors import ShipperError
+from shipper.lock import make_data_folder
+from shipper.objects.place import is_bucket, open_place
 from shipper.state import State
 from shipper.tier.policy import stages
 from shipper.tiering import Opened
 
 PIPELINE = click.argument("pipeline", required=False, type=click.Path(path_type=Path))
 FORMAT = click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+
+
+def refuse_empty(data: Path, plan: Plan) -> None:
+    """For who looks at what is stored: raises `ShipperError` where nothing is, neither in the data folder nor in an
+    archive that a new machine has to take over."""
+    if not (data / "state.db").exists() and plan.tiers is not None:
+        for place in dict.fromkeys(stage.place for stage in stages(plan.tiers, "")):
+            there = is_bucket(place) or (data / place).is_dir()
+            if there and any(open_place(place, data, plan.tiers.s3).list(RECEIPTS)):
+                make_data_folder(data)
+                State(data / "state.db").close()
+    State(data / "state.db", readonly=True).close()
 
 
 def adopt_all(opened: Opened) -> None:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from shipper.archive import ledger
 from shipper.build import Plan
 from shipper.cli.restore_shown import Asked, count, say_where, show_days, show_filled
-from shipper.cli.tier_common import FORMAT, PIPELINE
+from shipper.cli.tier_common import FORMAT, PIPELINE, refuse_empty
 from shipper.cli.tier_plan import chosen
 from shipper.clock import Clock, SystemClock, parse_when
 from shipper.context import Context
@@ -68,9 +68,10 @@ def restore(ctx: click.Context, /, pipeline: Path | None, *, dry_run: bool, form
     clock = SystemClock()
     given = _given(clock, **asked)
     data: Path = ctx.obj.data
-    State(data / "state.db", readonly=True).close()
+    selected = chosen(data, pipeline)
+    refuse_empty(data, selected)
     with closing(hold(data, "move")), closing(State(data / "state.db")) as state, ExitStack() as stack:
-        work = _Work(data, state, clock, chosen(data, pipeline), given)
+        work = _Work(data, state, clock, selected, given)
         work.adopt()
         days = work.look(dry_run=dry_run)
         show_days(days, given, work.fees, form)

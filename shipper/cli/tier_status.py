@@ -16,7 +16,7 @@ from shipper.archive import ledger
 from shipper.archive.ledger import MARKED, Archived
 from shipper.archive.names import TIERS
 from shipper.cli.sizes import human_bytes
-from shipper.cli.tier_common import FORMAT, PIPELINE, adopt_all, move_object, places
+from shipper.cli.tier_common import FORMAT, PIPELINE, adopt_all, move_object, places, refuse_empty
 from shipper.cli.tier_plan import chosen
 from shipper.clock import iso
 from shipper.errors import ShipperError
@@ -35,8 +35,8 @@ from shipper.tiering import LAST, Opened, last_due, tiering, tiers_of
 def status(ctx: click.Context, pipeline: Path | None, form: str) -> None:
     """What is where: days, rows and bytes of every tier and dataset, moves under way, holds, the chain of receipts."""
     data: Path = ctx.obj.data
-    State(data / "state.db", readonly=True).close()
     selected = chosen(data, pipeline)
+    refuse_empty(data, selected)
     tiers_of(selected)
     with ExitStack() as stack:
         state = stack.enter_context(closing(State(data / "state.db")))

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from shipper.archive.manifest import Part
 from shipper.archive.names import TIERS
 from shipper.cli.sizes import human_bytes
-from shipper.cli.tier_common import FORMAT, PIPELINE, adopt_all, places
+from shipper.cli.tier_common import FORMAT, PIPELINE, adopt_all, places, refuse_empty
 from shipper.cli.tier_plan import chosen
 from shipper.clock import SystemClock, iso, parse_when
 from shipper.errors import UsageError
@@ -51,8 +51,8 @@ def verify(
     """
     data: Path = ctx.obj.data
     wanted = Wanted((tier_,) if tier_ else TIERS, _day(since, "since"), _day(until, "until", before=True), quick)
-    State(data / "state.db", readonly=True).close()
     selected = chosen(data, pipeline)
+    refuse_empty(data, selected)
     tiers_of(selected)
     with ExitStack() as stack:
         state = stack.enter_context(closing(State(data / "state.db")))
