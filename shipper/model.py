@@ -65,6 +65,8 @@ class Progress:
     """Bytes that were deleted before they could be read."""
     time: str = ""
     """`@timestamp` of the file's last committed record: what a record without a time inherits."""
+    generation: int = 0
+    """Of the files that stood under the family's name one after the other, which one this is, from 1."""
 
 
 @dataclass(slots=True)
@@ -231,7 +233,8 @@ class Source(Protocol):
 
     def close(self) -> None: ...
 
-    def status(self) -> list[dict[str, Any]]: ...
+    def read(self) -> dict[str, int]:
+        """How far files that are open are read, by id: what is read is not stored yet."""
 
 
 Stage = Callable[[Batch], Batch]

@@ -153,7 +153,7 @@ class Runner:
         return {
             "pid": os.getpid(),
             "started": self._started,
-            "files": self._assembly.source.status(),
+            "read": self._assembly.source.read(),
             "rules": self._assembly.rules.counts(),
         }
 

@@ -20,7 +20,7 @@ import orjson
 from shipper.errors import ShipperError, StateMismatch
 from shipper.model import Alert, Batch, Progress, StateChange
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _IF_MISSING = re.compile(r"^\s*CREATE (?:UNIQUE )?(?:TABLE|INDEX)", re.ASCII)
 RESERVE, LEAST_LOG, FEWEST_SPARE = 1 << 20, 1 << 19, 64
 """Bytes that are reserved at a time; bytes of SQLite's log and pages of the file that there have to be."""
@@ -30,7 +30,8 @@ CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE files(
   file_id TEXT PRIMARY KEY, family TEXT NOT NULL, path TEXT NOT NULL, device INTEGER NOT NULL, inode INTEGER NOT NULL,
   offset INTEGER NOT NULL, check_at INTEGER NOT NULL, check_hash TEXT NOT NULL, size INTEGER NOT NULL,
-  done INTEGER NOT NULL, lost INTEGER NOT NULL, time TEXT NOT NULL, updated REAL NOT NULL) WITHOUT ROWID;
+  done INTEGER NOT NULL, lost INTEGER NOT NULL, time TEXT NOT NULL, updated REAL NOT NULL,
+  generation INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE TABLE intents(seq INTEGER PRIMARY KEY AUTOINCREMENT, intent BLOB NOT NULL);
 CREATE TABLE windows(rule_id TEXT NOT NULL, group_key TEXT NOT NULL, state BLOB NOT NULL,
   PRIMARY KEY(rule_id, group_key)) WITHOUT ROWID;
@@ -117,6 +118,8 @@ class State:
             with self.transaction():
                 for statement in SCHEMA.split(";"):
                     self._db.execute(_IF_MISSING.sub(r"\g<0> IF NOT EXISTS", statement))
+                if not self.rows("SELECT 1 FROM pragma_table_info('files') WHERE name = 'generation'"):
+                    self._db.execute("ALTER TABLE files ADD COLUMN generation INTEGER NOT NULL DEFAULT 0")
                 self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     def close(self) -> None:
@@ -222,6 +225,7 @@ class State:
                 done=bool(row["done"]),
                 lost=row["lost"],
                 time=row["time"],
+                generation=row["generation"],
             )
             for row in self.rows("SELECT * FROM files")
         }
@@ -244,7 +248,7 @@ def save_progress(progress: Iterable[Progress]) -> tuple[str, list[tuple[Any, ..
     """The statement, and its values, that store positions."""
     now = time.time()
     return (
-        "INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        "INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         [
             (
                 p.file_id,
@@ -260,6 +264,7 @@ def save_progress(progress: Iterable[Progress]) -> tuple[str, list[tuple[Any, ..
                 p.lost,
                 p.time,
                 now,
+                p.generation,
             )
             for p in progress
         ],

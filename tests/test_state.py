@@ -129,9 +129,15 @@ def test_what_an_older_shipper_wrote_gets_the_tables_it_lacks(tmp_path):
     path = tmp_path / "state.db"
     state = State(path)
     state.set_meta("kept", "yes")
-    state.run(StateChange("DROP TABLE archived", ()), StateChange("PRAGMA user_version=1", ()))
+    state.commit(finished(b"{}"))
+    state.run(
+        StateChange("DROP TABLE archived", ()),
+        StateChange("ALTER TABLE files DROP COLUMN generation", ()),
+        StateChange("PRAGMA user_version=1", ()),
+    )
     state.close()
     reader = State(path, readonly=True)
     assert reader.meta("kept") == "yes"
     assert reader.rows("SELECT * FROM archived") == []
+    assert [progress.generation for progress in reader.files().values()] == [0]
     reader.close()

@@ -1,8 +1,6 @@
 """`shipper status`: how far each file is read, what the run does, what it holds."""
 
-import os
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +8,10 @@ import click
 import orjson
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from shipper.archive import ledger
-from shipper.cli.sizes import human_bytes, human_seconds
+from shipper.cli.sizes import human_bytes
+from shipper.cli.status_files import collect_files, files_table
 from shipper.clock import iso
 from shipper.lock import held_by
 from shipper.state import State
@@ -49,7 +47,7 @@ def collect(data: Path, state: State) -> dict[str, Any]:
         "holding": run.get("holding", "") if holder else "",
         "holding_since": iso(run["holding_since"]) if holder and run.get("holding_since") else None,
         **_sinks(state),
-        "files": [_file(entry) for entry in _live_files(state)],
+        "files": collect_files(state, run.get("read", {}) if holder else {}),
         "stored": _stored(state),
         "in_grace": _in_grace(state),
         "spool": {"spooled": _waiting(state, SPOOLED), "parked": _waiting(state, PARKED)},
@@ -116,36 +114,6 @@ def _tiers(state: State) -> dict[str, Any]:
     }
 
 
-def _live_files(state: State) -> list[Any]:
-    return state.rows("SELECT * FROM files ORDER BY family, done, updated DESC")
-
-
-def _file(row: Any) -> dict[str, Any]:
-    try:
-        found = os.stat(row["path"])
-        same = (found.st_dev, found.st_ino) == (row["device"], row["inode"])
-        size = found.st_size if same else row["size"]
-    except OSError:
-        size = row["size"]
-    lag = max(0, size - row["offset"]) if not row["done"] else 0
-    return {
-        "path": row["path"],
-        "file_id": row["file_id"],
-        "size": size,
-        "committed": row["offset"],
-        "lag_bytes": lag,
-        "lag_s": _age(row["time"]) if lag else 0.0,
-        "lost_bytes": row["lost"],
-        "done": bool(row["done"]),
-    }
-
-
-def _age(when: str) -> float:
-    if not when:
-        return 0.0
-    return max(0.0, round((datetime.now(UTC) - datetime.fromisoformat(when)).total_seconds(), 1))
-
-
 def _show(found: dict[str, Any]) -> None:
     console = Console(highlight=False)
     running = f"running ({found['running']})" if found["running"] else "not running"
@@ -156,21 +124,10 @@ def _show(found: dict[str, Any]) -> None:
     if found["holding"]:
         since = f"since {found['holding_since']}: " if found["holding_since"] else ""
         console.print("[bold red]holding[/bold red] " + since + escape(found["holding"]))
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name, justify in (
-        ("file", "left"),
-        ("size", "right"),
-        ("committed", "right"),
-        ("lag", "right"),
-        ("lost", "right"),
-    ):
-        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    for entry in found["files"]:
-        late = f" {human_seconds(entry['lag_s'])}" if entry["lag_s"] else ""
-        sizes = (entry["size"], entry["committed"])
-        lag, lost = human_bytes(entry["lag_bytes"]) + late, human_bytes(entry["lost_bytes"])
-        table.add_row(entry["path"], *map(human_bytes, sizes), lag, lost)
+    table, left_out = files_table(found["files"], console.width)
     console.print(table)
+    if left_out:
+        console.print(left_out, style="dim")
     for stream, kept in found["stored"].items():
         span = kept["first"] if kept["first"] == kept["last"] else f"{kept['first']} to {kept['last']}"
         console.print(

@@ -125,6 +125,7 @@ class Family:
             return []
         self.departed.moved += matching.elsewhere
         new = [] if self.frozen else [self._first_sight(s) for s, t in zip(seen, matched, strict=True) if not t]
+        self._number(new)
         fresh = {tracked.path: tracked for tracked in new}
         found = [t or fresh.get(s.path) for s, t in zip(seen, matched, strict=True)]
         self._found, self._left = [tracked for tracked in found if tracked is not None], matching.left
@@ -176,6 +177,12 @@ class Family:
             tracked.done = tracked.packed or seen.path != self.base
             tracked.close()
         return tracked
+
+    def _number(self, new: Iterable[Tracked]) -> None:
+        """Says which generation files are that were seen for the first time; they come oldest first."""
+        latest = max((tracked.generation for tracked in self.files), default=0)
+        for generation, tracked in enumerate(new, latest + 1):
+            tracked.generation = generation
 
     # ── what is gone ──────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -40,6 +40,8 @@ class Tracked:
     """A newer file of the family is being read; this one only if it grows after all."""
     lost: int = 0
     """Bytes of the family that were deleted before they could be read."""
+    generation: int = 0
+    """See `Progress`."""
     continues: bool = False
     """The next row goes on with one that was cut."""
     away: bool = False
@@ -65,6 +67,7 @@ class Tracked:
         """A file of an earlier run, not looked at yet."""
         p = progress
         tracked = cls(p.file_id, p.family, p.path, p.device, p.inode, p.offset, size=p.size, done=p.done, lost=p.lost)
+        tracked.generation = p.generation
         tracked.claim = progress
         tracked.seal = unsealed(p.check)[1]
         return tracked
@@ -271,4 +274,5 @@ class Tracked:
             size=self.size,
             done=self.done,
             lost=self.lost,
+            generation=self.generation,
         )

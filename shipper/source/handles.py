@@ -61,6 +61,10 @@ class Handles:
         for tracked in [one for one in self._open if now - one.grew_at > IDLE_S and not self._kept(one)]:
             self.close(tracked)
 
+    def read(self) -> dict[str, int]:
+        """How far each open file is read, by id."""
+        return {tracked.file_id: tracked.read_at for tracked in list(self._open)}
+
     def close_all(self) -> None:
         for tracked in list(self._open):
             self.close(tracked)

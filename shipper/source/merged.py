@@ -4,7 +4,6 @@ import contextlib
 import queue
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from shipper.model import Batch, Source
 
@@ -59,5 +58,5 @@ class Merged:
         for source in self._sources:
             source.close()
 
-    def status(self) -> list[dict[str, Any]]:
-        return [entry for source in self._sources for entry in source.status()]
+    def read(self) -> dict[str, int]:
+        return {file_id: offset for source in self._sources for file_id, offset in source.read().items()}

@@ -265,16 +265,6 @@ class Tail:
             if count := family.unfinished():
                 log.say("warning", "the last line has no end yet and was left alone", path=family.base, bytes=count)
 
-    def status(self) -> list[dict[str, object]]:
-        """Per file: path, size, how far it is read, lag and lost bytes."""
-        return [
-            {
-                "path": family.base,
-                "files": len(family.files),
-                "size": sum(tracked.size for tracked in family.files),
-                "read": sum(tracked.offset for tracked in family.files),
-                "lag_bytes": family.lag(),
-                "lost_bytes": sum(tracked.lost for tracked in family.files),
-            }
-            for family in list(self._families.values())
-        ]
+    def read(self) -> dict[str, int]:
+        """How far files that are open are read, by id: what is read is not stored yet."""
+        return self._handles.read()

@@ -11,6 +11,7 @@ from shipper.lock import hold
 from shipper.state import State, save_status
 from shipper.store.waiting import Waiting
 from tests.batches import finished
+from tests.source.follower import read_once
 from tests.store.store import YESTERDAY, Store, row
 
 
@@ -44,6 +45,58 @@ def test_a_file_that_was_replaced_does_not_lag_by_the_new_one(tmp_path):
     (tmp_path / "y.log").rename(tmp_path / "x.log")
     (entry,) = orjson.loads(status(tmp_path, "--format", "json").stdout)["files"]
     assert entry["lag_bytes"] == 0
+
+
+def test_a_run_says_how_far_it_has_read(tmp_path):
+    """Ahead of what is stored; what a run said that is over counts for nothing."""
+    stored(tmp_path, tmp_path / "x.log")
+    state = State(tmp_path / "state.db")
+    (file_id,) = state.files()
+    state.run(save_status("run", {"read": {file_id: 27}}))
+    state.close()
+
+    def read():
+        (entry,) = orjson.loads(status(tmp_path, "--format", "json").stdout)["files"]
+        return entry["read"], entry["committed"]
+
+    assert read() == (20, 20)
+    with hold(tmp_path, "tail"):
+        assert read() == (27, 20)
+
+
+def test_a_file_says_which_generation_it_is(tmp_path):
+    """Of those that stood under its name one after the other."""
+    log = tmp_path / "x.log"
+    for text in (b"one\n", b"two\n", b"three\n"):
+        if log.exists():
+            log.rename(tmp_path / "x.log.1")
+        log.write_bytes(text)
+        read_once(tmp_path / "data", log)
+
+    found = orjson.loads(status(tmp_path / "data", "--format", "json").stdout)["files"]
+    assert [(entry["generation"], entry["done"]) for entry in found][:2] == [(3, False), (2, True)]
+
+
+def test_the_worst_files_come_first_within_eighty_columns(tmp_path):
+    """And no more of them than a person reads."""
+    state = State(tmp_path / "state.db")
+    for number in range(30):
+        batch = finished(b"{}", file_id=f"{number:032x}")
+        (progress,) = batch.progress.values()
+        progress.path, progress.size = (
+            f"/var/log/supervisor/a-program-with-a-long-name-{number:02d}.out.log",
+            123_456_789 * number,
+        )
+        progress.lost = 5_000_000_000 if number == 3 else 0
+        state.commit(batch)
+    state.close()
+    shown = status(tmp_path).stdout.splitlines()
+    table = shown[shown.index(next(line for line in shown if line.startswith("file"))) :]
+
+    assert ("name-03.out.log" in table[1], table[1].split()[-2:]) == (True, ["4.7", "GiB"])
+    assert ("name-29.out.log" in table[2], "10 more files that lag less" in table[21]) == (True, True)
+    assert max(map(len, shown)) <= 80
+    assert not [line for line in table[1:21] if "out.log" not in line]
 
 
 def test_names_the_process_that_runs(tmp_path):
