@@ -82,7 +82,7 @@ def examine(line: bytes, doc: Doc) -> Parsed:
 def read(line: bytes) -> Parsed | None:
     """A line that the fast parser refused. None: plain text, which may belong to its neighbours."""
     body, holes = _without_hole(line)
-    text, why = decode_text(body.removeprefix(_BOM))
+    text, why = decode_text(body.removeprefix(_BOM).removesuffix(b"\r"))
     reasons = [reason for reason in (holes, why) if reason]
     if text.lstrip()[:1] == "{":
         parsed = _read_object(text.strip(), reasons)

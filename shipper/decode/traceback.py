@@ -4,6 +4,7 @@ Pure: lines in, one `Group` after the other. A line that does not belong to the 
 """
 
 import re
+from collections.abc import Sequence
 from enum import Enum
 
 from shipper.decode.parse import Parsed, decode_text, read_text
@@ -128,10 +129,10 @@ class Group:
         raw = b"\n".join(self.lines)
         why = self.continued or self.cut
         if self._trace is None or self.continued:
-            parsed = read_text(raw)
+            parsed = read_text(_text(self.lines))
         else:
-            stack, broken = decode_text(b"\n".join(self.lines[self._trace :]))
-            parsed = read_text(b"\n".join(self.lines[: self._trace]) or self._summary())
+            stack, broken = decode_text(_text(self.lines[self._trace :]))
+            parsed = read_text(_text(self.lines[: self._trace]) or self._summary())
             doc = {**parsed.doc, "error.stack_trace": stack}
             parsed = Parsed(doc, broken or parsed.why)
         return raw, Parsed(parsed.doc, why or parsed.why)
@@ -200,6 +201,11 @@ class Group:
         margin = header[: len(header) - len(header.lstrip(b" \t"))]
         inner = [line.removeprefix(margin).removeprefix(b"| ").rstrip() for line in self.lines[self._header + 1 :]]
         return next((line for line in inner if is_raised(line)), self.lines[-1].strip(_BLANKS))
+
+
+def _text(lines: Sequence[bytes]) -> bytes:
+    """Lines as text: a carriage return belongs to the end of a line as much as the newline does."""
+    return b"\n".join(line.removesuffix(b"\r") for line in lines)
 
 
 def is_header(line: bytes) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from shipper.model import Batch, Origin, Span, StateChange
+from shipper.model import Alert, Batch, Origin, Span, StateChange
 from shipper.source.file import Tracked
 from shipper.source.lines import CONTINUED, Cut
 
@@ -19,6 +19,8 @@ class Builder:
         self._stitched: dict[int, tuple[tuple[str, int, int], ...]] = {}
         self._touched: dict[str, Tracked] = {}
         self._forgotten: list[str] = []
+        self._alerts: list[Alert] = []
+        self._changes: list[StateChange] = []
         self.clocked = False
         """Where a line was cut depends on when it was looked at."""
         self.bytes = 0
@@ -67,6 +69,11 @@ class Builder:
         self._touched.pop(tracked.file_id, None)
         self._forgotten.append(tracked.file_id)
 
+    def tell(self, alert: Alert, changes: Sequence[StateChange]) -> None:
+        """The commit stores an alert; it goes with the positions that it speaks of."""
+        self._alerts.append(alert)
+        self._changes += changes
+
     def _add_row(self, tracked: Tracked, line: bytes) -> None:
         first = len(self._lines)
         self._lines.append(line)
@@ -93,5 +100,10 @@ class Builder:
             clocked=self.clocked,
             odd=self._odd,
             stitched=self._stitched,
-            changes=[StateChange("DELETE FROM files WHERE file_id = ?", (file_id,)) for file_id in self._forgotten],
+            alerts=self._alerts,
+            changes=[*self._changes, *(_forget(file_id) for file_id in self._forgotten)],
         )
+
+
+def _forget(file_id: str) -> StateChange:
+    return StateChange("DELETE FROM files WHERE file_id = ?", (file_id,))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from shipper import log
 from shipper.source.batching import Builder
 from shipper.source.file import Tracked
+from shipper.source.loss import Loss
 from shipper.source.packed import Packed
 
 
@@ -20,8 +21,8 @@ class Departed:
     """Files whose bytes are at another inode now, which no batch says yet."""
     unclaimed: list[Tracked] = field(default_factory=list)
     """Siblings that the last look saw for the first time."""
-    lost: int = 0
-    """Bytes found to be lost, not told yet."""
+    losses: list[Loss] = field(default_factory=list)
+    """Those that nobody was told of yet."""
 
     def __bool__(self) -> bool:
         """Whether the state has to be told something."""
@@ -59,14 +60,14 @@ class Departed:
             self._lose(tracked, packed.missing(), "cannot be unpacked from here on", hint)
 
     def _lose(self, tracked: Tracked, count: int, what: str, hint: str) -> None:
-        self.lost += count
+        self.losses.append(Loss(tracked.path, count, what))
         tracked.lost += count
         log.say("error", what, path=tracked.path, bytes=count, hint=hint)
 
-    def take_lost(self) -> int:
-        """Bytes lost since the last call."""
-        lost, self.lost = self.lost, 0
-        return lost
+    def take_losses(self) -> list[Loss]:
+        """What was lost since the last call."""
+        losses, self.losses = self.losses, []
+        return losses
 
     def bury(self, build: Builder, newest: Tracked | None) -> None:
         """Lets the state know what is gone, in two steps: first that nothing more will come, so that no stage holds

@@ -28,6 +28,7 @@ from shipper.source.families import EVER, Families
 from shipper.source.family import Family, Limits
 from shipper.source.file import Tracked
 from shipper.source.handles import Handles
+from shipper.source.loss import Losses
 from shipper.source.reading import Turn, flush_quiet, read, read_again
 from shipper.source.watch import Watch
 
@@ -89,6 +90,7 @@ class Tail:
         limits = Limits(int(config.max_line), int(config.block), config.flush_after_s)
         discovery = Discovery(config.paths, config.exclude)
         self._handles = Handles()
+        self._losses = Losses(context.state, context.clock)
         self._adopting = Adopting(context, self._say_once, self._complained.discard)
         self._families = Families(
             discovery, limits, self._handles, watch=self._watch, skip_before=skip_before, complain=self._complain
@@ -153,7 +155,7 @@ class Tail:
             if more or not due:
                 break
         for family in dict.fromkeys(touched):
-            self._context.metrics.lost_bytes += family.departed.take_lost()
+            self._tell_losses(family, build)
             family.bury(build)
         if not len(build) and not self._context.once:
             any(flush_quiet(family, build, now) for family in list(self._partial.values()))
@@ -161,6 +163,11 @@ class Tail:
         if self._context.once:
             more = more or any(family.waits for family in self._families.values())
         return build.build(clock), more
+
+    def _tell_losses(self, family: Family, build: Builder) -> None:
+        if losses := family.departed.take_losses():
+            self._context.metrics.lost_bytes += sum(loss.bytes for loss in losses)
+            build.tell(*self._losses.alert(family.base, losses))
 
     def _has_to_wait(self, family: Family) -> bool:
         return family.waits and self._handles.unpacking_all

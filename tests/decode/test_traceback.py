@@ -177,3 +177,24 @@ def test_invalid_bytes_inside_a_traceback_are_said():
     batch = Decode()(batch_of([*TRACE[:2], b"ValueError: caf\xe9"]))
     assert batch.docs[0]["error.stack_trace"].endswith("ValueError: caf\ufffd")
     assert batch.odd[0].startswith("not UTF-8")
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([b"text\r"], {"message": "text"}),
+        ([b"text\r\r"], {"message": "text\r"}),
+        ([b"a\r b\r"], {"message": "a\r b"}),
+        ([b"ERROR: it failed\r", b"  because\r"], {"message": "ERROR: it failed\n  because"}),
+        (
+            [line + b"\r" for line in TRACE],
+            {"message": TRACE[-1].decode(), "error.stack_trace": b"\n".join(TRACE).decode()},
+        ),
+        ([b"\0\0text\r"], {"message": "text"}),
+        ([b'{"a": 1\r'], {"message": '{"a": 1'}),
+    ],
+)
+def test_the_carriage_return_of_a_line_s_end_is_no_text(lines, expected):
+    """The line as it was read keeps it, for that is what its offset and length speak of."""
+    batch = Decode()(batch_of(lines))
+    assert (batch.docs, batch.lines) == ([expected], [b"\n".join(lines)])

@@ -81,6 +81,8 @@ def test_what_rotation_and_a_kill_took_from_a_full_disk_is_counted(shipper: Ship
         sizes[:2]
     )
     assert "bytes were gone before they were read" in said.err
+    (alert,) = shipper("alerts", "--format", "json").objects
+    assert (alert["rule_id"], alert["group"]) == ("shipper-lost-bytes", {"file.path": str(shipper.log)})
 
 
 def test_what_appears_on_a_full_disk_is_read_once_there_is_room(shipper: Shipper) -> None:
