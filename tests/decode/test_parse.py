@@ -117,7 +117,7 @@ def test_numbers_beyond_64_bits_can_be_written_again():
     [
         (b'INFO:     127.0.0.1:60084 - "GET /docs?x=1 HTTP/1.1" 200 OK', None),
         (b"2026-11-23 10:00:00,123 ERROR name: text", None),
-        (b"Accepted publickey for root from 10.0.0.1 port 22 ssh2\r", None),
+        (b"Accepted publickey for root from 10.0.0.1 port 22 ssh2", None),
         (b"{'a': 1}", None),
         (b"[2026-11-23] started", None),
         (b"\x1b[32mINFO\x1b[0m:     started", "INFO:     started"),
