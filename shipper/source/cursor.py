@@ -17,7 +17,11 @@ CHECK_BYTES = 1024
 """How many bytes before an offset identify a file."""
 
 PACKED = (".gz", ".zst")
-_ROTATED = re.compile(r"(?:\.(\d{1,6}))?(\.gz|\.zst)?$")
+_ROTATED = re.compile(
+    r"(?:\.(\d{1,6})|[-.]((?:19|20)\d{2}-?[01]\d-?[0-3]\d(?:[-_T]?\d{1,10}(?:-\d\d){0,2})?))?(\.gz|\.zst)?$", re.ASCII
+)
+"""What `supervisord` puts behind a name (a number), `logrotate` (also `-20261124`, with or without an hour or seconds)
+and Python's `logging` (`.2026-11-24`, `.2026-11-24_03-00-00`)."""
 
 
 class Seen(NamedTuple):
@@ -90,6 +94,12 @@ def rotation_number(name: str) -> int | None:
     return int(found.group(1)) if found and found.group(1) else None
 
 
+def rotation_date(name: str) -> str:
+    """`backend.log-20261124.gz` → `20261124`; empty for a name without a date."""
+    found = _ROTATED.search(name)
+    return (found.group(2) or "").replace("-", "") if found else ""
+
+
 def base_name(name: str) -> str:
     """The name that a rotated sibling had when it was written: `backend.log.3.gz` → `backend.log`."""
     return name[: _found.start()] if (_found := _ROTATED.search(name)) else name
@@ -121,10 +131,15 @@ def is_sibling(path: str, patterns: Iterable[str]) -> bool:
 
 
 def reading_order(base: str, names: Iterable[str]) -> list[str]:
-    """The names that belong to `base`, oldest first: highest number, …, `.1`, the file itself; of two with the same
-    number the compressed one, which was rotated before."""
+    """The names that belong to `base`, oldest first: by date, highest number, …, `.1`, the file itself; of two with the
+    same number the compressed one, which was rotated before."""
     family = [name for name in names if name == base or base_name(name) == base]
-    return sorted(family, key=lambda name: (-(rotation_number(name) or 0), name == base, not compressed(name)))
+    return sorted(family, key=lambda name: _age(name, base))
+
+
+def _age(name: str, base: str) -> tuple[bool, bool, str, int, bool]:
+    date = rotation_date(name)
+    return name == base, not date, date, -(rotation_number(name) or 0), not compressed(name)
 
 
 def preferred(name: str) -> list[str]:

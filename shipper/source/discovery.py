@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatch
 from pathlib import PurePath
 
-from shipper.source.cursor import base_name, is_sibling
+from shipper.source.cursor import base_name, is_sibling, rotation_date
 from shipper.source.listing import Stamp, stamp
 
 EVERY_S = 1.0
@@ -51,17 +51,19 @@ class Discovery:
         """Live files that are not known yet, real files before symbolic links."""
         found = {path for pattern in self.patterns for path in glob.glob(pattern, recursive=True)}
         found |= {path for pattern in self.patterns for path in glob.glob(pattern + ".[0-9]*", recursive=True)}
-        bases = {self._base(path) for path in found if not known(path)}
+        bases = {self._base(path, known) for path in found if not known(path)}
         new = [base for base in bases if base and not known(base) and not self._excluded(base)]
         return sorted(new, key=lambda path: (os.path.islink(path), path))
 
-    def _base(self, path: str) -> str:
+    def _base(self, path: str, known: Callable[[str], bool]) -> str:
         if not os.path.isfile(path):
             return ""
-        if not is_sibling(path, self.patterns):
-            return path if any(_matches(path, pattern) for pattern in self.patterns) else ""
         folder, name = os.path.split(path)
-        return os.path.join(folder, base_name(name))
+        base = os.path.join(folder, base_name(name))
+        if is_sibling(path, self.patterns) and (not rotation_date(name) or known(base) or os.path.isfile(base)):
+            return base
+        # A date alone makes no sibling: some programs write each day to a file of its own.
+        return path if any(_matches(path, pattern) for pattern in self.patterns) else ""
 
     def covers(self, base: str) -> bool:
         """Whether a file that need not be there now is meant."""

@@ -32,6 +32,13 @@ def test_reads_siblings_from_the_highest_number_down():
     assert reading_order("b.log", names) == ["b.log.10", "b.log.9", "b.log.2.gz", "b.log.1", "b.log"]
 
 
+def test_reads_dated_siblings_from_the_oldest_on():
+    """A number is not a date, a date that is none is part of the name."""
+    dated = ["b.log-20261122", "b.log-20261123.gz", "b.log-2026112403", "b.log-20261124-1795478400"]
+    names = ["b.log", "b.log.2", *reversed(dated), "b.log-20269999", "b.log.20261"]
+    assert reading_order("b.log", names) == [*dated, "b.log.20261", "b.log.2", "b.log"]
+
+
 @pytest.mark.parametrize(
     ("path", "expected"),
     [("/l/b.log", False), ("/l/b.log.1", True), ("/l/b.log.3.gz", True), ("/l/b.1", False), ("/l/b.1.log", False)],
