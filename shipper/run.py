@@ -3,10 +3,9 @@
 import contextlib
 import gc
 import os
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from shipper.clock import SystemClock
 from shipper.context import Context
 from shipper.lock import hold, make_data_folder
 from shipper.model import Batch
+from shipper.signals import heard
 from shipper.state import State
 from shipper.store.recover import fresh_state as begin_anew
 from shipper.store.recover import refuse_lost_state
@@ -30,8 +30,6 @@ from shipper.writer import Abandoned, Writer
 RELOAD_EVERY_S = 2.0
 REST_EVERY_S = 0.5
 STOP_WITHIN_S = 8.0
-END_WITHIN_S = 9.0
-"""Seconds from a signal until the process ends, also with a request under way to a server that does not answer."""
 NOTIFY_ONCE_S = 10.0
 ELASTICSEARCH = "elasticsearch"
 """The type of a sink whose records are not in the data folder."""
@@ -172,7 +170,7 @@ def run_pipeline(
     Raises `UsageError` for rules that cannot be loaded, before anything is written, `LockHeld` when another process has
     the folder, `StateMismatch`, `ShipperError`.
     """
-    with _signals() as signals:
+    with heard() as signals:
         loaded = load_rules_of(plan)
         make_data_folder(data)
         with contextlib.closing(hold(data, "tail")):
@@ -214,63 +212,6 @@ def where_records_go(plan: Plan, state: State, now: float) -> str:
     if plan.tiers is not None:
         note["places"] = list(dict.fromkeys(stage.place for stage in stages(plan.tiers, "")))
     return orjson.dumps(note).decode()
-
-
-class Signals:
-    """What was asked of the run; a signal during start-up counts as soon as there is a run to stop."""
-
-    def __init__(self) -> None:
-        self._runner: Runner | None = None
-        self._ends = 0
-        self._timer = threading.Timer(END_WITHIN_S, _end_now)
-        self._timer.daemon = True
-
-    def govern(self, runner: Runner) -> None:
-        """From now on signals reach this run."""
-        self._runner = runner
-        if self._ends:
-            runner.stop()
-
-    def end(self, number: int, _: Any) -> None:
-        """SIGTERM, SIGINT: stop; a second one at once."""
-        self._ends += 1
-        if self._ends > 1:
-            # Everything durable is in committed transactions, so ending here is as safe as a crash.
-            os._exit(128 + number)
-        self._timer.start()
-        if self._runner is not None:
-            self._runner.stop()
-
-    def ended(self) -> None:
-        """The run is over."""
-        self._timer.cancel()
-
-    def reload(self, _number: int, _: Any) -> None:
-        """SIGHUP: read the rules again."""
-        if self._runner is not None:
-            self._runner.reload()
-
-
-def _end_now() -> None:
-    """As safe as a crash: a request cannot be called back, and whoever stops us does not wait for its answer."""
-    log.say("warning", "ended while something did not answer; the next run reads on from the last commit")
-    os._exit(0)
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[Signals]:
-    signals = Signals()
-    if threading.current_thread() is not threading.main_thread():
-        yield signals
-        return
-    before = {number: signal.signal(number, signals.end) for number in (signal.SIGTERM, signal.SIGINT)}
-    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signals.reload)
-    try:
-        yield signals
-    finally:
-        signals.ended()
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _calm_garbage_collector() -> None:

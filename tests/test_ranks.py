@@ -24,6 +24,7 @@ RANKS = {
             "spool",
             "holding",
             "inbox",
+            "signals",
             "kibana",
             "check_tiers",
             "everywhere",
