@@ -20,6 +20,7 @@ from tests.services.supervisor import wait_for
 
 LINES = 12_000
 KILLS = rounds(4, 200)
+pytestmark = pytest.mark.timeout(3600)
 SMALL = {"source": {"block": 4096}, "seal_rows": 400}
 """Small batches and small segments: a kill comes between any two steps of the store."""
 

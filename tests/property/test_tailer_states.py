@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from backports import zstd
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from tests.source.follower import Follower
 KEEP = 3
 FORMS = {".gz": (gzip.compress, gzip.decompress), ".zst": (zstd.compress, zstd.decompress)}
 DEEP = os.environ.get("SHIPPER_CAMPAIGN") == "full"
+pytestmark = pytest.mark.timeout(3600)
 
 
 def first_difference(found, expected):
