@@ -236,6 +236,10 @@ class Source(Protocol):
     def read(self) -> dict[str, int]:
         """How far files that are open are read, by id: what is read is not stored yet."""
 
+    def keep_in_sight(self) -> None:
+        """Called again and again, by who iterates, while the next batch is not wanted yet: what would be deleted
+        meanwhile has to be held."""
+
 
 Stage = Callable[[Batch], Batch]
 

@@ -51,7 +51,12 @@ class Runner:
         self._context = context
         self._told = committed
         self._writer = Writer(
-            assembly.sinks, context, status=self._status, committed=self._committed, told=assembly.outbox.wake
+            assembly.sinks,
+            context,
+            status=self._status,
+            committed=self._committed,
+            told=assembly.outbox.wake,
+            waiting=assembly.source.keep_in_sight,
         )
         self._stopping = threading.Event()
         self._reload_asked = threading.Event()

@@ -49,8 +49,10 @@ class Writer(threading.Thread):
         status: Callable[[], dict[str, Any]] = dict,
         committed: Callable[[Batch], None] | None = None,
         told: Callable[[], None] = lambda: None,
+        waiting: Callable[[], None] = lambda: None,
     ) -> None:
-        """`told` is called when the outbox holds something for people that came with no batch."""
+        """`told` is called when the outbox holds something for people that came with no batch, `waiting` again and
+        again while `put` or `rest` waits."""
         super().__init__(name="writer", daemon=True)
         self._sinks = sinks
         self._context = context
@@ -66,6 +68,7 @@ class Writer(threading.Thread):
         self._acts_at = 0.0
         self._state = State(context.state.path)
         self._told = told
+        self._waiting = waiting
         self._holding = Holding(self._state, context.clock, context.scrub, self._has_posted)
         self._remarks = Remarks(time.monotonic)
 
@@ -83,6 +86,7 @@ class Writer(threading.Thread):
             self.check()
             if self._stopping.is_set():
                 raise Abandoned(self._holding.text)
+            self._waiting()
         return rest.over.set
 
     def _put(self, what: Batch | Rest) -> None:
@@ -91,6 +95,7 @@ class Writer(threading.Thread):
             if self._stopping.is_set():
                 raise Abandoned(self._holding.text)
             self.check()
+            self._waiting()
 
     def check(self) -> None:
         """Raises what ended the thread."""

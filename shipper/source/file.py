@@ -156,7 +156,7 @@ class Tracked:
         if seal and seal == self.seal:
             return True
         if not self.read_at and self.handle is None and (moved or self.done):
-            return False
+            return not moved and isinstance(content, Plain) and not content.size()
         if not self.holds(content):
             if isinstance(content, Packed) and content.end is End.SHORT:
                 raise Unfinished

@@ -33,12 +33,17 @@ class Matching:
         cut = [tracked for tracked in self.left if tracked.node in nodes and tracked.read_at and not tracked.done]
         matched = [t or self._by_bytes(s, cut) for s, t in zip(seen, matched, strict=True)]
         # A file of which nothing was read has no bytes to know it by: its inode may be a copy's by now.
-        return [t or self._by_inode(s, empty=True) for s, t in zip(seen, matched, strict=True)]
+        copies = [s for s, t in zip(seen, matched, strict=True) if t is None and s.path != self._base]
+        return [t or self._by_inode(s, copies) for s, t in zip(seen, matched, strict=True)]
 
-    def _by_inode(self, seen: Seen, *, empty: bool = False) -> Tracked | None:
-        for tracked in [one for one in self.left if one.packed == compressed(seen.path)]:
+    def _by_inode(self, seen: Seen, copies: Sequence[Seen] | None = None) -> Tracked | None:
+        """By the inode alone, where there are no bytes to know it by, only with what may be `copies`."""
+        # An inode was used again by whatever of it was found last.
+        candidates = [one for one in self.left if one.packed == compressed(seen.path)]
+        for tracked in sorted(candidates, key=lambda one: -one.generation):
             known = tracked.handle is not None or tracked.read_at > 0 or tracked.seal
-            if tracked.node == seen.node and (known or (empty and not tracked.done)) and self._same(tracked, seen):
+            may_be = known or (copies is not None and _may_be(tracked, seen, copies))
+            if tracked.node == seen.node and may_be and self._same(tracked, seen):
                 self.left.remove(tracked)
                 tracked.path = seen.path
                 if not tracked.packed:
@@ -96,3 +101,11 @@ class Matching:
                 tracks.remove(copied)
         self.elsewhere.append(copied)
         return copied
+
+
+def _may_be(tracked: Tracked, seen: Seen, copies: Sequence[Seen]) -> bool:
+    """Whether a file of which nothing was read can be what stands at its inode: not if there is something in what was
+    empty when it was finished with, nor if that is shorter, unless one of `copies` may be its copy."""
+    if tracked.done:
+        return not seen.size
+    return tracked.packed or any(one.size >= tracked.size for one in (seen, *copies))

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from shipper.model import Batch, Source
 
 DRAIN_S = 0.05
+SIGHT_S = 0.2
 DRAINS = 100
 """So often, and so long each time, `close` waits for a reader."""
 
@@ -37,10 +38,17 @@ class Merged:
     def _read(self, source: Source) -> None:
         try:
             for batch in source:
-                self._queue.put(batch)
+                self._hand_over(batch, source)
             self._queue.put(None)
         except BaseException as error:
             self._queue.put(error)
+
+    def _hand_over(self, batch: Batch, source: Source) -> None:
+        while True:
+            try:
+                return self._queue.put(batch, timeout=SIGHT_S)
+            except queue.Full:
+                source.keep_in_sight()
 
     def stop(self) -> None:
         for source in self._sources:
@@ -57,6 +65,9 @@ class Merged:
                 self._queue.get(timeout=DRAIN_S)
         for source in self._sources:
             source.close()
+
+    def keep_in_sight(self) -> None:
+        """Each reader does that for its source."""
 
     def read(self) -> dict[str, int]:
         return {file_id: offset for source in self._sources for file_id, offset in source.read().items()}

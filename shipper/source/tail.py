@@ -84,6 +84,7 @@ class Tail:
         self._watch = Watch(self._wake) if config.watch and not context.once else None
         self._complained: set[str] = set()
         self._refused: set[str] = set()
+        self._sight_at = float("-inf")
         skip_before: float | None = None
         if config.start != "beginning":
             skip_before = EVER if config.start == "end" else parse_when(config.start, self._clock.now())
@@ -100,6 +101,18 @@ class Tail:
         """Ends the iteration after the batch in hand."""
         self._stopped.set()
         self._wake.set()
+
+    def keep_in_sight(self) -> None:
+        """Opens what a rotation moves, so that it can be read once the sinks go on, and stores the ids and sizes of
+        what is new, so that it is known what was lost of it if it cannot."""
+        now = self._clock.monotonic()
+        if now < self._sight_at:
+            return
+        self._sight_at = now + self._config.poll_s
+        if not self._context.once:
+            self._families.discover(now)
+        self._take_notices(now)
+        self._look([family for family in self._families.values() if family.due <= now], now)
 
     def close(self) -> None:
         """Lets go of files and notices."""

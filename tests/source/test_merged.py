@@ -1,5 +1,7 @@
 """Several sources as one."""
 
+import threading
+
 import pytest
 
 from shipper.model import Batch
@@ -11,6 +13,7 @@ class Counting:
 
     def __init__(self, most=10**9):
         self.most, self.stopped, self.reading, self.closed_while_reading = most, False, False, None
+        self.in_sight = threading.Event()
 
     def __iter__(self):
         self.reading = True
@@ -29,6 +32,9 @@ class Counting:
     def read(self):
         return {"x": 1}
 
+    def keep_in_sight(self):
+        self.in_sight.set()
+
 
 def test_yields_what_all_of_them_have():
     """And ends when the last one ends."""
@@ -42,6 +48,15 @@ def test_closes_a_source_only_when_nobody_reads_it():
     next(iter(merged))
     merged.close()
     assert [source.closed_while_reading for source in sources] == [False, False]
+
+
+def test_a_source_that_nobody_takes_from_keeps_its_files_in_sight():
+    """Each in the thread that reads it."""
+    sources = [Counting(), Counting()]
+    merged = Merged(sources)
+    next(iter(merged))
+    assert all(source.in_sight.wait(20.0) for source in sources)
+    merged.close()
 
 
 def test_raises_what_a_source_raised():
