@@ -158,6 +158,14 @@ def _entries(folder: Path) -> list[Path]:
         return []
 
 
+def remove_unlisted(data: Path, state: State) -> None:
+    """Removes files of segments that are listed in no form: what somebody left who replaced them and was killed. For
+    who holds the `move` lock, while no run writes."""
+    files, counter = list(found(data)), next_number(state)
+    numbers = {segment.number for segment in listed(state, *FOLDERS)}
+    _remove([file.path for file in files if file.number < counter and file.number not in numbers])
+
+
 def remove_spills(folder: Path) -> None:
     """Removes the working folders of processes that are gone, whose numbers they end with: `seal-4711`."""
     for spill in folder.glob("*-*"):

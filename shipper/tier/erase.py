@@ -19,7 +19,7 @@ from shipper.errors import ShipperError
 from shipper.fields import value
 from shipper.model import StateChange
 from shipper.objects.store import NeedsRestore
-from shipper.store.recover import remove_spills
+from shipper.store.recover import remove_spills, remove_unlisted
 from shipper.store.sealer import seal_now
 from shipper.tier.audit import ERASE_REFUSED, ERASED, audit, who
 from shipper.tier.certificate import Line, Proof, certificate, keep
@@ -140,6 +140,8 @@ class Erasure:
         with quiet(reach.data, reach.state, reach.clock):
             self._from_hot()
             self._derived.erase()
+            # What somebody replaced who was killed then is named by no list, and holds records too.
+            remove_unlisted(reach.data, reach.state)
         # Working folders of processes that were killed hold records too.
         remove_spills(reach.data / "tmp")
         return self._finish(self._subject.struck(reason))

@@ -1,6 +1,8 @@
 """Erasing a subject from every tier: what goes, what stays, and that being cut off anywhere costs nothing."""
 
 import shutil
+from contextlib import closing
+from pathlib import Path
 
 import orjson
 import pytest
@@ -9,6 +11,8 @@ from shipper.archive.manifest import Manifest
 from shipper.clock import iso
 from shipper.errors import ShipperError
 from shipper.objects.folder import FolderStore
+from shipper.state import State
+from shipper.store.layout import listed
 from shipper.tier.audit import pending_acts
 from shipper.tier.erase_archive import ArchivedRecords
 from tests.campaign.forms import rounds
@@ -192,6 +196,27 @@ def test_a_lock_that_is_over_keeps_nothing(folder, says):
     assert (folder.erase().is_whole, folder.found(ALICE)) == (True, 0)
 
 
+def test_a_file_that_was_replaced_and_not_removed_is_removed_by_the_next_one(folder, monkeypatch):
+    """Killed between the commit and the removal: no list names it, and the subject stands in it."""
+    real = Path.unlink
+
+    def killed(path, missing_ok=False):
+        if path.suffix == ".parquet" and "hot" in path.parts:
+            raise Killed
+        real(path, missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", killed)
+        with pytest.raises(Killed):
+            folder.erase()
+    with closing(State(folder.data / "state.db")) as state:
+        before, listed_before = set(folder.data.glob("hot/*/*")), {one.path(folder.data) for one in listed(state)}
+    assert len(before - listed_before) == 1
+    assert folder.erase().is_whole
+    assert not (before - listed_before) & set(folder.data.glob("hot/*/*"))
+
+
+@pytest.mark.timeout(3600)
 def test_cut_off_at_any_boundary_it_is_done_by_the_next_one(folder, tmp_path, monkeypatch):
     """Of all boundaries some (the campaign takes all): the subject is gone, nobody else lost anything, the archive is
     whole, and nothing is counted twice."""
