@@ -44,6 +44,7 @@ test: lint
 bench: dev
 	$(BIN)/python benchmarks/run_once.py
 	$(BIN)/python benchmarks/delivery.py
+	$(BIN)/python benchmarks/tail.py
 	$(BIN)/python benchmarks/tiers.py
 
 campaign: dev
