@@ -32,19 +32,25 @@ class Adopting:
     def _stored(self, new: Sequence[Tracked], looked: Sequence[Family]) -> bool:
         if not new:
             return True
-        grown = [(tracked.size, tracked.file_id) for family in looked for tracked in family.files if not tracked.done]
+        known = [tracked for family in looked for tracked in family.files if not tracked.done]
+        grown = [(tracked.size, tracked.file_id) for tracked in known if tracked.read_at or tracked.packed]
+        # Of these nothing else is known: one that was copied and truncated is as small as it is, and one that was
+        # rotated is nobody's to truncate.
+        unread = [(t.size, t.path, t.file_id) for t in known if not (t.read_at or t.packed or t.seal)]
         path = str(self._state.path)
         try:
-            self._store(new, grown)
+            self._store(new, grown, unread)
         except sqlite3.OperationalError as error:
             self._complain(path, "new files wait, tried again", str(error))
             return False
         self._settled(path)
         return True
 
-    def _store(self, new: Sequence[Tracked], grown: list[tuple[int, str]]) -> None:
-        """`grown`: size and id of known files. What was rotated grows no more, so after a crash it is known how much of
-        one that is gone by then was lost. Small commits have room on a full disk (see `State.reserve`).
+    def _store(self, new: Sequence[Tracked], grown: list[tuple[int, str]], unread: list[tuple[int, str, str]]) -> None:
+        """`grown`: size and id of known files; `unread`: size, path and id of those of which nothing was read.
+
+        What was rotated grows no more, so after a crash it is known how much of one that is gone by then was lost.
+        Small commits have room on a full disk (see `State.reserve`).
 
         Raises `sqlite3.OperationalError`."""
         sql, values = save_progress(tracked.progress() for tracked in new)
@@ -53,6 +59,7 @@ class Adopting:
             with self._state.transaction() as db:
                 db.executemany(sql, values)
                 db.executemany("UPDATE files SET size = max(size, ?) WHERE file_id = ?", grown)
+                db.executemany("UPDATE files SET size = ?, path = ? WHERE file_id = ?", unread)
 
         try:
             store()

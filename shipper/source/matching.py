@@ -34,15 +34,23 @@ class Matching:
         matched = [t or self._by_bytes(s, cut) for s, t in zip(seen, matched, strict=True)]
         # A file of which nothing was read has no bytes to know it by: its inode may be a copy's by now.
         copies = [s for s, t in zip(seen, matched, strict=True) if t is None and s.path != self._base]
-        return [t or self._by_inode(s, copies) for s, t in zip(seen, matched, strict=True)]
+        return [
+            known or self._by_inode(one, copies, [t for t in matched[:place] if t is not None])
+            for place, (one, known) in enumerate(zip(seen, matched, strict=True))
+        ]
 
-    def _by_inode(self, seen: Seen, copies: Sequence[Seen] | None = None) -> Tracked | None:
-        """By the inode alone, where there are no bytes to know it by, only with what may be `copies`."""
+    def _by_inode(
+        self, seen: Seen, copies: Sequence[Seen] | None = None, older: Sequence[Tracked] = ()
+    ) -> Tracked | None:
+        """By the inode alone, where there are no bytes to know it by, only with what may be `copies`; `older` are the
+        known files that stand before it."""
         # An inode was used again by whatever of it was found last.
         candidates = [one for one in self.left if one.packed == compressed(seen.path)]
         for tracked in sorted(candidates, key=lambda one: -one.generation):
             known = tracked.handle is not None or tracked.read_at > 0 or tracked.seal
-            may_be = known or (copies is not None and _may_be(tracked, seen, copies))
+            # Nobody truncates what was rotated, so only a live file can have been copied.
+            copied = copies if tracked.path == self._base else ()
+            may_be = known or (copies is not None and _may_be(tracked, seen, copied or (), older))
             if tracked.node == seen.node and may_be and self._same(tracked, seen):
                 self.left.remove(tracked)
                 tracked.path = seen.path
@@ -103,9 +111,11 @@ class Matching:
         return copied
 
 
-def _may_be(tracked: Tracked, seen: Seen, copies: Sequence[Seen]) -> bool:
+def _may_be(tracked: Tracked, seen: Seen, copies: Sequence[Seen], older: Sequence[Tracked]) -> bool:
     """Whether a file of which nothing was read can be what stands at its inode: not if there is something in what was
-    empty when it was finished with, nor if that is shorter, unless one of `copies` may be its copy."""
+    empty when it was finished with, nor if that is shorter, unless one of `copies` may be its copy, or one of the
+    `older` files is it: one that was first seen after it, when it was copied and not truncated yet."""
     if tracked.done:
         return not seen.size
-    return tracked.packed or any(one.size >= tracked.size for one in (seen, *copies))
+    copied = [one.size for one in older if one.generation > tracked.generation]
+    return tracked.packed or any(size >= tracked.size for size in (seen.size, *(one.size for one in copies), *copied))

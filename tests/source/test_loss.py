@@ -1,5 +1,9 @@
 """Bytes that were gone before they were read: counted, and told of once."""
 
+import os
+import shutil
+from pathlib import Path
+
 import pytest
 
 from shipper.alerts import NOTIFY, RECORD, load_alert
@@ -73,3 +77,42 @@ def test_more_after_the_hour_is_another_alert(lose):
 
     assert ([alert.count for alert in alerts], kinds) == ([1, 1], [RECORD, NOTIFY] * 2)
     assert len({alert.first for alert in alerts}) == 2
+
+
+def test_a_copy_that_was_seen_before_its_file_was_truncated_is_no_loss(data, log):
+    """Nothing of the file was read, so there are no bytes by which the copy could be known."""
+    log.write_bytes(b"one\ntwo\n")
+    follower = Follower(data, log)
+    follower.tail.keep_in_sight()
+    shutil.copy(log, f"{log}.1")
+    follower.clock.advance(2.0)
+    follower.tail.keep_in_sight()
+    os.truncate(log, 0)
+    follower.clock.advance(2.0)
+    follower.tail.keep_in_sight()
+    follower.look()
+
+    assert (follower.context.metrics.lost_bytes, [line for _, line in follower.rows]) == (0, [b"one", b"two"])
+
+
+def test_a_rotated_file_that_is_deleted_unread_is_lost_though_its_inode_is_used_again(data, log):
+    """A new file that is large enough to be its copy is none: nobody copies and truncates what was rotated."""
+    log.write_bytes(b"lost\n" * 10)
+    follower = Follower(data, log)
+    follower.tail.keep_in_sight()
+    log.rename(f"{log}.1")
+    log.write_bytes(b"one\n")
+    follower.clock.advance(2.0)
+    follower.tail.keep_in_sight()
+    follower.close()
+    inode = os.stat(f"{log}.1").st_ino
+    os.truncate(f"{log}.1", 0)
+    os.rename(f"{log}.1", f"{log}.2")
+    log.rename(f"{log}.3")
+    Path(f"{log}.1").write_bytes(b"another one\n" * 10)
+    log.write_bytes(b"two\n")
+    again = Follower(data, log)
+    again.look()
+
+    assert os.stat(f"{log}.2").st_ino == inode
+    assert again.context.metrics.lost_bytes == 50
