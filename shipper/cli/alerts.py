@@ -51,7 +51,7 @@ def list_alerts(state: State, since: float | None, level: str | None) -> list[Al
 
 def _show(found: list[Alert]) -> None:
     console = Console()
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("last (UTC)", no_wrap=True)
     table.add_column("level", no_wrap=True)
     table.add_column("count", justify="right", no_wrap=True)

@@ -98,8 +98,8 @@ def listed_object(entry: Entry) -> dict[str, Any]:
 
 
 def _show_table(found: list[Entry]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for name in ("ID", "AT", "SINK", "REASON", "EVENT ID"):
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("id", "at", "sink", "reason", "event id"):
         table.add_column(name, overflow="fold")
     for entry in found:
         reason = escape(printable(entry.reason)) + (" (replayed)" if entry.replayed else "")

@@ -28,7 +28,7 @@ def show_days(days: Sequence[Day], asked: Asked, fees: Fees, form: str) -> None:
         for day in days:
             click.echo(orjson.dumps(_object(day, asked, fees)))
         return
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("day", "dataset", "tier", "size", "stands"):
         table.add_column(heading, justify="right" if heading == "size" else "left", overflow="fold")
     for day in days:

@@ -61,9 +61,9 @@ def rules() -> None:
 def list_rules(paths: tuple[Path, ...]) -> None:
     """All rules with level, name and title."""
     loaded = load(paths)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("LEVEL", "KIND", "NAME", "TITLE"):
-        table.add_column(column, overflow="fold", no_wrap=column in {"LEVEL", "KIND"})
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("level", "kind", "name", "title"):
+        table.add_column(column, overflow="fold", no_wrap=column in {"level", "kind"})
     for found in everything(loaded):
         table.add_row(found.level, _kind(found), _name(found), _title(found))
     Console(markup=False, highlight=False).print(table)

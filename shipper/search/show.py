@@ -54,7 +54,7 @@ def read(doc: bytes) -> Doc:
 
 def header(width: int) -> str:
     """The names over the table."""
-    return _cut(f"{'TIME (UTC)':<{_TIME}} {'LEVEL':<{_LEVEL}} {'SOURCE':<{_SOURCE}} MESSAGE", width)
+    return _cut(f"{'time (UTC)':<{_TIME}} {'level':<{_LEVEL}} {'source':<{_SOURCE}} message", width)
 
 
 def line(record: Doc, width: int) -> tuple[str, str]:

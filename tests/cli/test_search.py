@@ -216,7 +216,7 @@ def test_a_terminal_gets_header_and_colour(tmp_path):
     process.wait()
     shown = os.read(master, 10_000).decode()
     os.close(master)
-    assert shown.startswith("TIME (UTC)")
+    assert shown.startswith("time (UTC)")
     assert "\x1b[31m2026-01-01 10:00:00 error" in shown
     assert "gone\x1b[0m" in shown
     assert "\x1b[2J" not in shown

@@ -28,7 +28,7 @@ def test_a_line_has_time_level_source_and_message():
     text, level = line(RECORD, 80)
     assert text == "2026-01-01 10:00:00 error    app.api.chat     Connection refused"
     assert level == "error"
-    assert header(80) == "TIME (UTC)          LEVEL    SOURCE           MESSAGE"
+    assert header(80) == "time (UTC)          level    source           message"
 
 
 def test_a_line_fits_and_says_that_it_was_cut():
