@@ -1,13 +1,14 @@
 """Any sequence of writes, rotations, restarts and crashes: the committed rows are the written bytes, once and in order.
 
-Nothing is deleted here that could not have been read: what a running tailer has seen may go, what nobody has seen may
-not.
+What nobody has seen is not deleted here, for nobody could know how much it was. What was seen and is deleted unread
+while nothing runs is lost, and has to be counted to the byte.
 """
 
 import gzip
 import os
 import shutil
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from shipper.source import tail
+from shipper.source.cursor import Seen
+from shipper.source.reading import HOLE_BYTES
+from shipper.source.risk import holds_on_disk
+from shipper.state import State
 from tests.source.follower import Follower
 
 KEEP = 3
@@ -44,6 +49,7 @@ class Tailing(RuleBasedStateMachine):
         self.number = 0
         self.written = b""
         self.unended = b""
+        self.hole = self.lost = 0
         self.committed: list[tuple[str, bytes, str]] = []
         self.sunk: dict[str, bytes] = {}
         self.flushed = False
@@ -79,8 +85,10 @@ class Tailing(RuleBasedStateMachine):
         self.unended = following[cut:] if cut else b""
 
     def write(self, data):
+        """Behind a hole where the writer goes on at the offset that it had before the file was truncated."""
         self.written += data
-        with self.log.open("ab") as file:
+        with self.log.open("r+b") as file:
+            file.seek(max(self.hole, self.log.stat().st_size))
             file.write(data)
 
     def end_line(self):
@@ -133,16 +141,21 @@ class Tailing(RuleBasedStateMachine):
         self.shift(self.keep)
         self.log.rename(self.log.with_name("b.log.1"))
         self.log.touch()
+        self.hole = 0
         self.after_rotation()
 
-    @rule()
-    def copytruncate(self):
+    @rule(appends=st.booleans())
+    def copytruncate(self, appends):
         if self.follower is None:
             # A file of which nothing was committed has no bytes by which its copy could be known.
             self.sunk.clear()
+        if not appends:
+            self.end_line()
         self.make_room()
         self.shift(self.keep)
         shutil.copy(self.log, self.log.with_name("b.log.1"))
+        size = self.log.stat().st_size
+        self.hole = 0 if appends or size < HOLE_BYTES else size
         os.truncate(self.log, 0)
         self.after_rotation()
 
@@ -173,6 +186,7 @@ class Tailing(RuleBasedStateMachine):
         self.end_line()
         self.look()
         os.truncate(self.log, 0)
+        self.hole = 0
 
     @precondition(lambda self: self.follower is not None)
     @rule(more=st.booleans())
@@ -190,12 +204,42 @@ class Tailing(RuleBasedStateMachine):
         if more:
             self.look()
         self.log.touch()
+        self.hole = 0
         self.look()
 
     @precondition(lambda self: self.follower is None and not self.unended and self.all_committed())
     @rule()
     def truncate_while_stopped(self):
         os.truncate(self.log, 0)
+        self.hole = 0
+
+    @precondition(lambda self: self.follower is None)
+    @rule()
+    def delete_oldest_while_stopped(self):
+        """What was not read of it is lost."""
+        path = next((path for number in range(200, 0, -1) if (path := self.sibling(number))), None)
+        rest = None if path is None else self.known_rest(path)
+        if rest is None:
+            return
+        before, _, after = self.written.partition(rest)
+        self.written = before + after
+        self.lost += len(rest)
+        self.sunk.clear()
+        path.unlink()
+
+    def known_rest(self, path):
+        """What of a file is not committed, if all of it was seen and it is nothing but whole lines."""
+        found = path.stat()
+        seen = Seen(str(path), found.st_dev, found.st_ino, found.st_size)
+        with closing(State(self.folder / "data" / "state.db", readonly=True)) as state:
+            there = [one for one in state.files().values() if (one.device, one.inode) == seen.node]
+        same = [one for one in there if holds_on_disk(one, seen) and (one.offset or len(there) == 1)]
+        if len(same) != 1 or same[0].size != seen.size or path.suffix in FORMS:
+            return None
+        rest = path.read_bytes()[same[0].offset :]
+        at = self.written.find(rest)
+        starts_a_line = at == 0 or self.written[at - 1 : at] == b"\n"
+        return rest if at >= 0 and starts_a_line and rest.endswith(b"\n") else None
 
     # ── the tailer ──
 
@@ -284,13 +328,13 @@ class Tailing(RuleBasedStateMachine):
         self.end_line()
         self.look()
         self.look()
-        lost = self.follower.context.metrics.lost_bytes
+        lost = sum(one.lost for one in self.follower.state.files().values())
         self.end()
         tail.LINGER_S = self.pause
         shutil.rmtree(self.folder, ignore_errors=True)
         assert first_difference(self.stream(), self.written) is None
         assert self.sunk.items() <= {event_id: line for event_id, line, _ in self.committed}.items()
-        assert lost == 0
+        assert lost == self.lost
 
 
 Tailing.TestCase.settings = settings(
