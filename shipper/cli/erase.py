@@ -22,7 +22,7 @@ from shipper.lock import hold
 from shipper.query.parse import parse
 from shipper.query.tree import Everything
 from shipper.state import State
-from shipper.tier.certificate import Line
+from shipper.tier.certificate import Line, Proof
 from shipper.tier.erase import Erasure, Report
 from shipper.tier.reach import Reach
 from shipper.tier.subject import Subject
@@ -109,9 +109,8 @@ def _show_report(report: Report, form: str) -> None:
         for kind, lines in (("erased", report.erased), ("stays", report.refused)):
             for line in lines:
                 click.echo(orjson.dumps(line_object(kind, line)))
-        proof = {"absent": report.proof.is_absent, "found": report.proof.found, "not_searched": report.proof.problems}
-        told = {"kind": "certificate", "certificate": report.number, "path": str(report.path), **proof}
-        click.echo(orjson.dumps(told))
+        told = {"kind": "certificate", "certificate": report.number, "path": str(report.path)}
+        click.echo(orjson.dumps(told | _proof_object(report.proof)))
     else:
         console = Console(highlight=False)
         _print_lines(console, "Erased:", report.erased)
@@ -122,6 +121,15 @@ def _show_report(report: Report, form: str) -> None:
         click.echo(f"shipper erase: {problem}", err=True)
 
 
+def _proof_object(proof: Proof) -> dict[str, Any]:
+    return {
+        "absent": proof.is_absent,
+        "found": proof.found,
+        "of_these_refused": proof.refused,
+        "not_searched": proof.problems,
+    }
+
+
 def _proven(report: Report) -> str:
     proof = report.proof
     if proof.problems:
@@ -129,7 +137,7 @@ def _proven(report: Report) -> str:
     if not proof.found:
         return "Searched again in all tiers: none is found."
     found = "1 record is found" if proof.found == 1 else f"{proof.found} records are found"
-    if proof.is_absent:
+    if proof.is_as_told:
         return f"Searched again in all tiers: {found}, and had to stay."
     return f"Searched again in all tiers: {found} that should not be, maybe new. Run the same command again."
 

@@ -43,6 +43,11 @@ class Proof(NamedTuple):
 
     @property
     def is_absent(self) -> bool:
+        """Nothing is left at all."""
+        return not self.problems and not self.found
+
+    @property
+    def is_as_told(self) -> bool:
         """Nothing is left but what had to stay."""
         return not self.problems and self.found <= self.refused
 

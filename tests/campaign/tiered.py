@@ -250,7 +250,11 @@ def _is_erased(ended: Ended) -> bool:
     *lines, certificate = map(orjson.loads, ended.out.splitlines() or ["{}"])
     stays = [line["why"] for line in lines if line["kind"] == "stays"]
     only_held = all(why.startswith("on hold") for why in stays)
-    return bool(certificate.get("absent")) and not certificate["not_searched"] and only_held
+    return bool(certificate) and _is_as_told(certificate) and only_held
+
+
+def _is_as_told(certificate: dict[str, Any]) -> bool:
+    return certificate["found"] <= certificate["of_these_refused"] and not certificate["not_searched"]
 
 
 def _fields(number: int) -> dict[str, Any]:

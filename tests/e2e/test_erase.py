@@ -180,7 +180,8 @@ def test_what_is_on_hold_stays_and_is_named(year):
     said = year.erase("--yes", code=1)
     stays = [(one["where"], one["day"], one["records"], one["why"]) for one in said.objects if one["kind"] == "stays"]
     assert stays == [("warm", day_of("warm"), 8, "on hold 1 (case 7)")]
-    assert (year.found(SUBJECT), said.objects[-1]["absent"]) == (8, True)
+    proof = said.objects[-1]
+    assert (year.found(SUBJECT), proof["found"], proof["of_these_refused"], proof["absent"]) == (8, 8, 8, False)
     year("hold", "release", "1", "--reason", "closed")
     year.erase("--yes")
     assert year.left() == []
