@@ -49,6 +49,7 @@ def reach(plan: Plan, data: Path, state: State, clock: Clock, *, key: bytes = b"
             elastic=Patient(elastic, clock) if elastic is not None else None,
             name=everywhere.name,
             remaining=everywhere.remaining,
+            ids=everywhere.ids,
             without=without,
             missing=everywhere.missing,
             logs=log_files(state),

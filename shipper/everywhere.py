@@ -12,8 +12,10 @@ from shipper.archive.ledger import Archived
 from shipper.archive.parquet import OTHER
 from shipper.build import Plan
 from shipper.elastic.connect import Connection, Elastic
+from shipper.elastic.documents import parsed
 from shipper.elastic.names import RESTORED
 from shipper.errors import ShipperError
+from shipper.fields import value
 from shipper.objects.place import open_place
 from shipper.objects.settings import S3
 from shipper.objects.store import ObjectStore
@@ -22,7 +24,7 @@ from shipper.query.tree import And, Equals, Exists, Node, Not, Or
 from shipper.search.archive import ArchiveStore
 from shipper.search.elastic import ElasticStore
 from shipper.search.embedded import EmbeddedStore
-from shipper.search.merge import count
+from shipper.search.merge import count, search
 from shipper.search.store import Question, Store
 from shipper.state import State
 from shipper.store.read import Reader
@@ -96,14 +98,17 @@ class Everywhere:
         """How many records a search over all tiers finds, and what could not be searched, a line each. `kind`: dataset
         and day, of these alone."""
         problems: list[str] = [self.missing] if self.missing else []
-        question = Question(tree)
-        if kind is not None:
-            dataset, end = kind[0], end_of(kind[1])
-            question = Question(of_dataset(tree, dataset), end - DAY_S, end)
         with ExitStack() as stack:
             stores = list(self._stores(stack))
-            found = count(stores, question, lambda what, why: problems.append(f"{what}: {why}"))
+            found = count(stores, _question(tree, kind), lambda what, why: problems.append(f"{what}: {why}"))
         return found, problems
+
+    def ids(self, tree: Node, kind: tuple[str, str] | None = None) -> Iterator[str]:
+        """The `event.id` of the records that such a search finds, in what can be read now."""
+        with ExitStack() as stack:
+            for doc in search(list(self._stores(stack)), _question(tree, kind), 0, lambda *_: None):
+                if event_id := value(parsed(doc), "event.id", ""):
+                    yield str(event_id)
 
     def indexed(self, tree: Node, *, restored: bool = False) -> Iterator[tuple[str, str, bytes]]:
         """Index, day and document of all that match in Elasticsearch, those too that belong to the archive already."""
@@ -133,6 +138,13 @@ class Everywhere:
                 self._stack.callback(elastic.close)
                 return elastic
         return None
+
+
+def _question(tree: Node, kind: tuple[str, str] | None) -> Question:
+    if kind is None:
+        return Question(tree)
+    dataset, end = kind[0], end_of(kind[1])
+    return Question(of_dataset(tree, dataset), end - DAY_S, end)
 
 
 def of_dataset(tree: Node, dataset: str) -> Node:

@@ -2,9 +2,11 @@
 outbox, spool and parked rows, also those of earlier states."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from functools import partial
+
+import orjson
 
 from shipper.elastic.documents import parsed
 from shipper.errors import ShipperError
@@ -12,14 +14,17 @@ from shipper.model import Doc
 from shipper.state import State
 from shipper.tier.certificate import Line
 from shipper.tier.erase_elastic import erase_alert_documents
-from shipper.tier.erase_tables import Tables, earlier_states, ids_in, scrub_file
+from shipper.tier.erase_tables import Records, Tables, earlier_states, ids_in, scrub_file
 from shipper.tier.erase_waiting import erase_alert_records, erase_waiting, without_evidence
 from shipper.tier.exempt import HELD, Exempt
 from shipper.tier.progress import Progress
 from shipper.tier.reach import Reach
-from shipper.tier.subject import Subject
+from shipper.tier.subject import Subject, spread
 
 ALERT_RECORDS, SPOOL = "alert records", "spool"
+
+Kind = tuple[str, str]
+"""Dataset and day."""
 
 
 class Derived:
@@ -27,11 +32,14 @@ class Derived:
 
     def __init__(self, reach: Reach, subject: Subject, exempt: Exempt, progress: Progress) -> None:
         self._reach, self._subject, self._exempt, self._progress = reach, subject, exempt, progress
+        self._records = Records()
 
-    def look(self) -> list[Line]:
-        """What would go, and what would stay. Of alerts that would only lose evidence those are not known for which the
-        evidence is archived."""
+    def look(self, staying: Iterable[Kind]) -> list[Line]:
+        """What would go, and what would stay; `staying`: dataset and day of each that does."""
         reach = self._reach
+        stay = self._ids(staying)
+        going = {each for each in reach.ids(self._subject.tree) if each not in stay}
+        self._records = Records(self._progress.ids | going, stay)
         tables = self._tables(reach.state)
         found, left = Counter(tables.counts), self._left_of_alert(tables)
         found[SPOOL] = len(erase_waiting(reach.data, reach.state, self._left_of_waiting(tables), dry=True))
@@ -41,9 +49,10 @@ class Derived:
         lines = [Line(where, "", "", rows) for where, rows in found.items() if rows]
         return lines + [Line(where, "", "", rows, HELD) for where, rows in tables.refused.items()]
 
-    def erase(self) -> None:
-        """While no run is at work, and after the records: their ids are known then."""
+    def erase(self, staying: Iterable[Kind]) -> None:
+        """While no run is at work, and after the records: their ids are known then. `staying`: see `look`."""
         reach, progress = self._reach, self._progress
+        self._records = Records(progress.ids, self._ids(staying))
         waiting = erase_waiting(reach.data, reach.state, self._left_of_waiting(self._tables(reach.state)))
         progress.note_ids(ids_in(waiting))
         progress.count(SPOOL, len(waiting))
@@ -69,7 +78,10 @@ class Derived:
         scrub_file(state.path)
 
     def _tables(self, state: State) -> Tables:
-        return Tables(state, self._subject, self._progress.ids, self._reach.without, self._exempt.keeps)
+        return Tables(state, self._subject, self._records, self._reach.without, self._exempt.keeps)
+
+    def _ids(self, kinds: Iterable[Kind]) -> frozenset[str]:
+        return frozenset(each for kind in kinds for each in self._reach.ids(self._subject.tree, kind))
 
     def _left_of_waiting(self, tables: Tables) -> Callable[[bytes], bytes | None]:
         of_alert = self._left_of_alert(tables)
@@ -82,7 +94,13 @@ class Derived:
         return left
 
     def _left_of_alert(self, tables: Tables) -> Callable[[bytes], bytes | None]:
+        records = self._records
+
         def gone(record: Doc) -> bool:
             return record.get("alert.id") in tables.gone or self._subject.matches_alert(record)
 
-        return partial(without_evidence, gone=gone, erased=self._progress.ids.__contains__)
+        def held(record: Doc) -> bool:
+            of_staying = not records.staying.isdisjoint(record.get("alert.evidence") or ())
+            return of_staying or self._exempt.keeps(orjson.dumps(spread(record)))
+
+        return partial(without_evidence, gone=gone, erased=records.erased.__contains__, held=held)

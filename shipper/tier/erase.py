@@ -6,7 +6,7 @@ anywhere, the same erasure run again does what is left.
 
 import socket
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,12 +81,12 @@ class Erasure:
     def look(self) -> list[Line]:
         """What would go where, and what would stay. Changes nothing."""
         lines = [Line(ELASTIC, "", "", None, self._reach.missing)] if self._reach.missing else []
-        parts = {
+        parts: dict[str, Callable[[], list[Line]]] = {
             HOT: lambda: self._lines(HOT, self._embedded.find()),
             ELASTIC: lambda: self._lines(ELASTIC, _joined(self._indexed(ELASTIC))),
             RESTORED: lambda: self._lines(RESTORED, _joined(self._indexed(RESTORED))),
             "archive": lambda: [line for line in map(self._look_at, self._archived()) if line.rows != 0],
-            "state.db": self._derived.look,
+            "state.db": lambda: self._derived.look(_staying(lines)),
         }
         for where, part in parts.items():
             try:
@@ -139,7 +139,7 @@ class Erasure:
         self._from_hot()
         with quiet(reach.data, reach.state, reach.clock):
             self._from_hot()
-            self._derived.erase()
+            self._derived.erase(_staying(self._progress.refused))
             # What somebody replaced who was killed then is named by no list, and holds records too.
             remove_unlisted(reach.data, reach.state)
         # Working folders of processes that were killed hold records too.
@@ -243,8 +243,7 @@ class Erasure:
 
     def _had_to_stay(self, refused: Sequence[Line]) -> int:
         """Of what is still found. Records of a copy in grace, which is not searched, are not counted twice."""
-        kinds = {(line.dataset, line.day) for line in refused if line.must and line.day}
-        return sum(self._reach.remaining(self._subject.tree, kind)[0] for kind in kinds)
+        return sum(self._reach.remaining(self._subject.tree, kind)[0] for kind in _staying(refused))
 
     def _acts(self, reason: str, erased: list[Line], refused: list[Line]) -> Iterator[StateChange]:
         number, now = self._progress.number, self._reach.clock.now()
@@ -257,6 +256,11 @@ class Erasure:
             stays = [" ".join(filter(None, line[:3])) for line in refused]
             what = f"not all was erased, certificate {number}"
             yield audit(ERASE_REFUSED, what, now, **fields, **{"erase.refused": stays})
+
+
+def _staying(lines: Sequence[Line]) -> set[tuple[str, str]]:
+    """Dataset and day of what has to stay."""
+    return {(line.dataset, line.day) for line in lines if line.refused and line.must and line.day}
 
 
 def _joined(found: dict[str, Matches]) -> Matches:

@@ -7,29 +7,39 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 
-from shipper.alerts import MESSAGE, load_alert
+from shipper.alerts import MESSAGE, alert_record, load_alert
 from shipper.errors import ShipperError
 from shipper.model import Alert, StateChange
 from shipper.state import State, save_alert, save_window
 from shipper.tier.audit import AUDIT
-from shipper.tier.subject import Subject
+from shipper.tier.subject import Subject, spread
 
 Without = Callable[[bytes, Collection[str]], bytes | None]
 """A window's stored state without the events of some records (by `event.id`); None: none is left."""
 Kept = Callable[[bytes], bool]
-"""Whether a stored document is on hold."""
+"""Whether a document is on hold itself."""
 ATTEMPTS = 5
+
+
+class Records(NamedTuple):
+    """By `event.id`."""
+
+    erased: Collection[str] = ()
+    """Elsewhere, or about to be."""
+    staying: frozenset[str] = frozenset()
+    """Of the subject, and on hold or locked."""
 
 
 class Tables:
     """What is to be done in one `state.db`: `changes`, and how many of what they concern."""
 
-    def __init__(self, state: State, subject: Subject, erased: Collection[str], without: Without, kept: Kept) -> None:
-        """`erased`: the `event.id` of the records that are erased elsewhere."""
-        self._state, self._subject, self._erased, self._without, self._kept = state, subject, erased, without, kept
+    def __init__(self, state: State, subject: Subject, records: Records, without: Without, kept: Kept) -> None:
+        self._state, self._subject, self._without, self._kept = state, subject, without, kept
+        self._erased, self._staying = records
         self.counts: Counter[str] = Counter()
         """`alerts`, `evidence` (alerts that lose some of it), `outbox`, `quarantine`, `windows`, `holds`."""
         self.refused: Counter[str] = Counter()
@@ -50,6 +60,8 @@ class Tables:
         for row in self._state.rows("SELECT alert FROM alerts"):
             alert = load_alert(row["alert"])
             left = self._alert(alert)
+            if left is not None and self._subject.is_of(alert):
+                self.refused["alerts"] += 1
             if left is None:
                 self.counts["alerts"] += 1
                 self.gone.add(alert.id)
@@ -88,15 +100,18 @@ class Tables:
         return None if left is None else orjson.dumps(left)
 
     def _alert(self, alert: Alert) -> Alert | None:
-        """What is left of an alert: nothing when it is about the subject or had no other evidence."""
-        if self._subject.is_of(alert):
-            return None
-        if self._subject.mentioned(alert.description):
-            alert = replace(alert, description=self._subject.struck(alert.description))
+        """What is left of an alert: nothing when it is about the subject or had no other evidence, unless it is on
+        hold, as it is as long as some of its evidence is."""
         evidence = [each for each in alert.evidence if each not in self._erased]
-        if len(evidence) == len(alert.evidence):
-            return alert
-        return replace(alert, evidence=evidence) if evidence else None
+        if self._subject.is_of(alert) or (alert.evidence and not evidence):
+            if not self._is_held(alert):
+                return None
+        elif self._subject.mentioned(alert.description):
+            alert = replace(alert, description=self._subject.struck(alert.description))
+        return alert if len(evidence) == len(alert.evidence) else replace(alert, evidence=evidence)
+
+    def _is_held(self, alert: Alert) -> bool:
+        return not self._staying.isdisjoint(alert.evidence) or self._kept(orjson.dumps(spread(alert_record(alert))))
 
     def _quarantine(self) -> Iterator[StateChange]:
         for row in self._state.rows("SELECT seq, doc, event_id, reason FROM quarantine"):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import orjson
 
-from shipper.model import StateChange
+from shipper.model import Doc, StateChange
 from shipper.state import State
 from shipper.store.columns import text
 from shipper.store.disk import sync_file, sync_folder
@@ -23,6 +23,8 @@ ALERTS = "alerts"
 PIECE = 500
 """Rows fetched from DuckDB at a time."""
 
+Told = Callable[[Doc], bool]
+"""Something about an alert's record."""
 Left = Callable[[bytes], bytes | None]
 """What is left of a document: itself, another, or nothing."""
 
@@ -125,15 +127,12 @@ def _written(path: Path, block: bytes) -> None:
     sync_folder(path.parent)
 
 
-def without_evidence(
-    doc: bytes, gone: Callable[[dict[str, object]], bool], erased: Callable[[str], bool]
-) -> bytes | None:
-    """What is left of an alert record. `gone` tells whether it goes, `erased` whether a record is no more."""
+def without_evidence(doc: bytes, *, gone: Told, erased: Callable[[str], bool], held: Told) -> bytes | None:
+    """What is left of an alert record. `gone` tells whether it is about who is erased, `held` whether it has to stay
+    all the same, `erased` whether a record is no more."""
     record = orjson.loads(doc)
-    if gone(record):
-        return None
     evidence = record.get("alert.evidence") or []
     kept = [each for each in evidence if not erased(each)]
-    if len(kept) == len(evidence):
-        return doc
-    return orjson.dumps({**record, "alert.evidence": kept}) if kept else None
+    if (gone(record) or (evidence and not kept)) and not held(record):
+        return None
+    return doc if len(kept) == len(evidence) else orjson.dumps({**record, "alert.evidence": kept})

@@ -31,6 +31,12 @@ class Remaining(Protocol):
     def __call__(self, tree: Node, kind: tuple[str, str] | None = None) -> tuple[int, list[str]]: ...
 
 
+class Ids(Protocol):
+    """The `event.id` of the records that such a search finds, in what can be read now."""
+
+    def __call__(self, tree: Node, kind: tuple[str, str] | None = None) -> Iterator[str]: ...
+
+
 @dataclass(slots=True)
 class Reach:
     """The caller holds the lock `move`, unless it only looks. All that is called may raise `ShipperError`."""
@@ -56,6 +62,7 @@ class Reach:
     name: str
     """Of the pipeline."""
     remaining: Remaining
+    ids: Ids
     without: Without
     missing: str
     """A store that holds records and can't be reached at all; or empty."""

@@ -57,8 +57,7 @@ class Subject:
 
     def matches_alert(self, record: Doc) -> bool:
         """Of an alert as a stored record."""
-        group = record.get("alert.group")
-        return self.matches({**record, **(_all_names(group) if isinstance(group, dict) else {})})
+        return self.matches(spread(record))
 
     def has(self, value: str) -> bool:
         """Whether a value alone, of a field that is not known, is what the query asks for."""
@@ -71,6 +70,12 @@ class Subject:
     def struck(self, text: str) -> str:
         """A text with the values that the query asks for struck out."""
         return self._mention.sub(STRUCK, text) if self._mention is not None else text
+
+
+def spread(record: Doc) -> Doc:
+    """An alert's record with the fields of its group as its own."""
+    group = record.get("alert.group")
+    return {**record, **(_all_names(group) if isinstance(group, dict) else {})}
 
 
 def _all_names(group: dict[str, Any]) -> Doc:

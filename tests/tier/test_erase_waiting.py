@@ -62,5 +62,20 @@ def test_looking_changes_no_file(tmp_path, waiting):
 )
 def test_an_alert_keeps_the_evidence_that_is_left(evidence, expected):
     """Without any it goes; one that never had any stays."""
-    left = without_evidence(orjson.dumps({"alert.evidence": evidence}), lambda record: False, {"a"}.__contains__)
+    left = without_evidence(alert_record(evidence), gone=never, erased={"a"}.__contains__, held=never)
     assert (left and orjson.loads(left)["alert.evidence"]) == expected
+
+
+def never(record):
+    return False
+
+
+def alert_record(evidence):
+    return orjson.dumps({"alert.evidence": evidence})
+
+
+def test_an_alert_that_is_on_hold_stays_and_loses_only_evidence():
+    """Whom ever it is about."""
+    gone = held = {"alert.evidence": ["a"]}.__eq__
+    left = without_evidence(alert_record(["a"]), gone=gone, erased={"a"}.__contains__, held=held)
+    assert left == alert_record([])
