@@ -49,3 +49,9 @@ class Blocked(Retry):
         super().__init__(reason, after)
         self.rows = rows
         self.refused = refused
+
+
+def is_interrupt(error: Exception) -> bool:
+    """Whether it is Ctrl-C, as DuckDB hands it on: for a failure of its query, or of the Python that this called."""
+    said = str(error)
+    return said == "Query interrupted" or (said.startswith("Traceback ") and "\nKeyboardInterrupt" in said)

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from shipper import __version__
-from shipper.errors import ShipperError
+from shipper.errors import ShipperError, is_interrupt
 from shipper.model import Notifier
 
 COMMANDS = {
@@ -161,6 +161,10 @@ def run_command(arguments: list[str] | None = None) -> int:
         _tell(error.format_message())
         return error.exit_code
     except (click.exceptions.Abort, KeyboardInterrupt):
+        return 130
+    except RuntimeError as error:
+        if not is_interrupt(error):
+            raise
         return 130
 
 

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -123,11 +123,15 @@ def _show_verified(found: dict[str, Verified], wanted: Wanted) -> None:
         if each.unread:
             console.print(f"{len(each.unread)} parts need a restore to be read: only their sizes were compared")
         how = "looked at" if wanted.quick else "read back"
-        verdict = f"[bold red]{len(each.problems)} problems[/bold red]" if each.problems else "[green]whole[/green]"
+        verdict = f"[bold red]{_number(each.problems)}[/bold red]" if each.problems else "[green]whole[/green]"
         console.print(
             f"{escape(place)}: {verdict}, {each.receipts:,} receipts, {each.days:,} manifests, {each.rows:,} rows, "
             f"{human_bytes(each.bytes)} {how}"
         )
+
+
+def _number(problems: Sequence[Problem]) -> str:
+    return "1 problem" if len(problems) == 1 else f"{len(problems):,} problems"
 
 
 def _told(place: str, problem: Problem) -> str:

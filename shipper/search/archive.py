@@ -19,7 +19,7 @@ from shipper.archive.manifest import Part
 from shipper.archive.names import TIERS
 from shipper.archive.ranges import Ranges
 from shipper.archive.reading import Frozen, Reading
-from shipper.errors import ShipperError
+from shipper.errors import ShipperError, is_interrupt
 from shipper.objects.cache import GIB, BlockCache
 from shipper.objects.store import Missing, NeedsRestore, ObjectStore
 from shipper.objects.thaw import SPEEDS
@@ -178,8 +178,7 @@ class ArchiveStore:
 
     @contextmanager
     def _connected(self, found: Sequence[Found]) -> Iterator[tuple[Any, list[str]]]:
-        """A DuckDB connection, and how it names some parts. Its errors become ours, on one line. Raises `NeedsRestore`,
-        and what the store of a part raises."""
+        """A DuckDB connection, and how it names parts. Raises `NeedsRestore` and what the store of a part raises."""
         import duckdb  # noqa: PLC0415  (a tenth of a second that only a search pays)
 
         try:
@@ -187,6 +186,8 @@ class ArchiveStore:
             with closing(self._cursor()) as connection:
                 yield connection, files
         except (duckdb.Error, OSError) as error:
+            if is_interrupt(error):
+                raise KeyboardInterrupt from error
             raise self._failure(found) or ShipperError(_reason(str(error), found)) from error
 
     def _failure(self, found: Sequence[Found]) -> ShipperError | None:
@@ -198,8 +199,7 @@ class ArchiveStore:
         if isinstance(failure, NeedsRestore):
             # The manifest knows of no such class: somebody, or a rule of the bucket, changed it.
             return self._left_out(*(Frozen(*each, False) for each in found if each.part.sha256 == sha256))
-        found_failure: ShipperError = failure
-        return found_failure
+        return failure  # type: ignore[no-any-return]
 
     def _cursor(self) -> Any:
         if self._duckdb is None:

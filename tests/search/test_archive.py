@@ -337,6 +337,14 @@ def test_a_bucket_that_is_away_is_named_day_by_day(remote):
     assert remote.find() == DAYS[::-1]
 
 
+def test_ctrl_c_while_a_part_is_fetched_ends_it(remote):
+    """DuckDB calls Python for that, and takes what ends there for a failure of its own."""
+    remote.put(*DAYS)
+    remote.objects.fail = {KEY: KeyboardInterrupt()}
+    with pytest.raises(KeyboardInterrupt):
+        remote.find()
+
+
 def test_a_bucket_that_stays_away_is_not_asked_for_every_day(remote):
     """After two days it is known."""
     remote.put(*(record(number, f"2026-01-{10 + number}T10:00:00Z") for number in range(9)))
